@@ -1,0 +1,3 @@
+/** Data sets: `datasets` of the package. */
+export { fromArrays, split, subset, type ArrayOptions } from './arrays';
+export { digits } from './digits';

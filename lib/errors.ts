@@ -1,0 +1,80 @@
+/**
+ * Every code that a {@link DenseNetError} can carry. Codes are stable: a program may compare them.
+ */
+export type ErrorCode =
+  /** An argument has the wrong type, shape or value. */
+  | 'ERR_INVALID_ARGUMENT'
+  /** No known variant has that name. */
+  | 'ERR_UNKNOWN_VARIANT'
+  /** The picture is so small that nothing would be left of it inside the network. */
+  | 'ERR_INPUT_TOO_SMALL'
+  /** An image holds NaN or an infinity. */
+  | 'ERR_NON_FINITE_INPUT'
+  /** A label is not the index of a class. */
+  | 'ERR_LABEL_OUT_OF_RANGE'
+  /** The loss became NaN or infinite during training. */
+  | 'ERR_NON_FINITE_LOSS'
+  /** The model or trainer was disposed of. */
+  | 'ERR_DISPOSED'
+  /** The call would change a model that is being trained. */
+  | 'ERR_BUSY'
+  /** A CUDA device was asked for and there is none. */
+  | 'ERR_CUDA_UNAVAILABLE'
+  /** The machine ran out of memory. */
+  | 'ERR_OUT_OF_MEMORY'
+  /** The CUDA device ran out of memory. */
+  | 'ERR_CUDA_OOM'
+  /** The CUDA device is unusable after an earlier fault; the process must be started again. */
+  | 'ERR_CUDA_POISONED'
+  /** No libtorch was found. */
+  | 'ERR_LIBTORCH_NOT_FOUND'
+  /** The libtorch that was found is not the version that the addon was built against. */
+  | 'ERR_LIBTORCH_VERSION'
+  /** The addon or libtorch could not be loaded. */
+  | 'ERR_ADDON_LOAD'
+  /** A download failed, or what arrived is not what was expected. */
+  | 'ERR_DOWNLOAD'
+  /** A file could not be read or written. */
+  | 'ERR_FILE'
+  /** A file is not in the format that it should be in, or is damaged. */
+  | 'ERR_FILE_FORMAT'
+  /** A file's tensors do not fit the model. */
+  | 'ERR_WEIGHTS_MISMATCH'
+  /** libtorch reported an error that has no code of its own here. */
+  | 'ERR_LIBTORCH'
+  /** A fault of this package; please report it. */
+  | 'ERR_INTERNAL';
+
+/** The only class of error that this package throws or rejects with, an `AbortSignal`'s own reason aside. */
+export class DenseNetError extends Error {
+  override readonly name = 'DenseNetError';
+
+  /** What went wrong, as a stable name. */
+  readonly code: ErrorCode;
+
+  /**
+   * @param code What went wrong, as a stable name.
+   * @param message What was found, what is allowed, and what to do.
+   * @param options `cause`: the error that led to this one.
+   */
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(`${code}: ${message}`, options);
+    this.code = code;
+  }
+}
+
+/** Whether a value is a {@link DenseNetError}, also one that another copy of this package made. */
+export function isDenseNetError(value: unknown): value is DenseNetError {
+  return value instanceof Error && value.name === 'DenseNetError';
+}
+
+/** Turns what native code or the system threw into a {@link DenseNetError}; one that is already comes back as it is. */
+export function toDenseNetError(error: unknown, fallback: ErrorCode = 'ERR_INTERNAL'): DenseNetError {
+  if (isDenseNetError(error)) return error;
+  if (!(error instanceof Error)) return new DenseNetError(fallback, String(error), { cause: error });
+  const code = (error as { code?: unknown }).code;
+  const known = typeof code === 'string' && code.startsWith('ERR_DENSENET_');
+  return known
+    ? new DenseNetError(code.replace('ERR_DENSENET_', 'ERR_') as ErrorCode, error.message, { cause: error })
+    : new DenseNetError(fallback, error.message, { cause: error });
+}

@@ -1,0 +1,184 @@
+import { DenseNetError } from '../errors';
+import { checkBoolean, checkInteger, checkNumber, checkOneOf, checkOptions, invalidArgument, show } from '../validate';
+import { variantNames, variants, type Variant } from './variants';
+
+/** How raw pixels become the network's input: scaled to [0, 1], minus `mean`, divided by `std`, channel by channel. */
+export interface Normalization {
+  /** One number a channel, on the scale [0, 1]. */
+  mean: number[];
+  /** One number above 0 a channel, on the scale [0, 1]. */
+  std: number[];
+}
+
+/** Everything that decides a network's shape and how it reads pictures. Saved with the weights. */
+export interface ModelConfig {
+  /** k: the channels that each layer adds (paper, section 3). */
+  growthRate: number;
+  /** The layers of each block (table 1). */
+  blockConfig: number[];
+  /** Channels before the first block. */
+  initChannels: number;
+  /** DenseNet-B: a 1×1 convolution before each 3×3 (section 3, "Bottleneck layers"). */
+  bottleneck: boolean;
+  /** The 1×1 convolution gives this many times `growthRate` channels. */
+  bottleneckSize: number;
+  /** θ: the share of channels that a transition keeps, above 0 and at most 1 (section 3, "Compression"). */
+  compression: number;
+  /** The share of values that dropout sets to zero in training, from 0 to below 1. */
+  dropRate: number;
+  /** Dropout after the last convolution of a `layer` (torchvision) or after every `convolution` (the authors' code). */
+  dropPlacement: 'layer' | 'convolution';
+  /** `imagenet`: 7×7 convolution of stride 2, BN, ReLU, max pooling. `cifar`: one 3×3 convolution of stride 1. */
+  stem: 'imagenet' | 'cifar';
+  /** Channels of the images: 1 for grey, 3 for RGB. */
+  inChannels: number;
+  /** Classes that the classifier tells apart. */
+  numClasses: number;
+  /** `fan-out`: Kaiming-normal by fan-out, classifier N(0, 0.01). `torchvision`: Kaiming-normal by fan-in. */
+  initialization: 'fan-out' | 'torchvision';
+  /** How raw pixels (`Uint8Array`) are normalised; `null` only scales them to [0, 1]. Floats are taken as they are. */
+  normalization: Normalization | null;
+  /** The classes' names in the order of their indices; `null` where they are not known. */
+  classes: string[] | null;
+  /** The [height, width] that pictures are brought to before they are classified; `null` where it is not known. */
+  imageSize: [number, number] | null;
+}
+
+const defaults: ModelConfig = {
+  ...variants.densenet121,
+  blockConfig: [...variants.densenet121.blockConfig],
+  bottleneckSize: 4,
+  dropRate: 0,
+  dropPlacement: 'layer',
+  initialization: 'fan-out',
+  normalization: null,
+  classes: null,
+  imageSize: null,
+};
+
+/** The names of a configuration's fields. */
+export const configKeys = Object.keys(defaults) as (keyof ModelConfig)[];
+
+/** The largest number of channels, classes or layers that is taken for sense and not for a slip. */
+const LARGEST = 1_000_000;
+
+/** A checked configuration from a variant's name, single fields, or both; what is not given is DenseNet-121's. */
+export function resolveConfig(options: Partial<ModelConfig> & { variant?: Variant | undefined }): ModelConfig {
+  const variant =
+    options.variant === undefined ? undefined : checkOneOf('variant', options.variant, variantNames, 'ERR_UNKNOWN_VARIANT');
+  const given: Partial<ModelConfig> = {};
+  for (const key of configKeys) {
+    if (options[key] !== undefined) Object.assign(given, { [key]: options[key] });
+  }
+  const base = variant === undefined ? {} : variants[variant];
+  const config = { ...defaults, ...base, ...given } as ModelConfig;
+  // Class names decide the number of classes where it is not given itself.
+  if (given.classes && given.numClasses === undefined) config.numClasses = given.classes.length;
+  return checkConfig(config);
+}
+
+/** Checks every field of a configuration, also one that came from a file, and returns a copy. */
+export function checkConfig(config: ModelConfig): ModelConfig {
+  checkOptions('the configuration', config, configKeys);
+  checkInteger('growthRate', config.growthRate, 1, LARGEST);
+  checkInteger('initChannels', config.initChannels, 1, LARGEST);
+  checkInteger('bottleneckSize', config.bottleneckSize, 1, 1000);
+  checkInteger('inChannels', config.inChannels, 1, LARGEST);
+  checkInteger('numClasses', config.numClasses, 1, LARGEST);
+  checkBoolean('bottleneck', config.bottleneck);
+  checkNumber('compression', config.compression, 0, 1);
+  if (config.compression === 0) throw invalidArgument('compression', 'above 0 and at most 1', 0);
+  checkNumber('dropRate', config.dropRate, 0, 1, true);
+  checkOneOf('stem', config.stem, ['imagenet', 'cifar']);
+  checkOneOf('dropPlacement', config.dropPlacement, ['layer', 'convolution']);
+  checkOneOf('initialization', config.initialization, ['fan-out', 'torchvision']);
+  checkBlocks(config);
+  checkNormalization(config);
+  checkClasses(config);
+  checkImageSize(config.imageSize);
+  return structuredClone(config);
+}
+
+function checkBlocks({ blockConfig, growthRate, initChannels, compression }: ModelConfig): void {
+  if (!Array.isArray(blockConfig) || blockConfig.length < 1 || blockConfig.length > 16)
+    throw invalidArgument('blockConfig', 'an array of 1 to 16 whole numbers, the layers of each block', blockConfig);
+  let channels = initChannels;
+  blockConfig.forEach((layers, index) => {
+    checkInteger(`blockConfig[${index}]`, layers, 1, 10_000);
+    channels += layers * growthRate;
+    if (index + 1 === blockConfig.length) return;
+    if (Math.floor(channels * compression) < 1)
+      throw new DenseNetError(
+        'ERR_INVALID_ARGUMENT',
+        `compression ${compression} leaves no channel of the ${channels} after block ${index + 1}. Use a larger one.`,
+      );
+    channels = Math.floor(channels * compression);
+  });
+}
+
+function checkNormalization({ normalization, inChannels }: ModelConfig): void {
+  if (normalization === null) return;
+  checkOptions('normalization', normalization, ['mean', 'std']);
+  for (const key of ['mean', 'std'] as const) {
+    const list: unknown = normalization[key];
+    if (!Array.isArray(list) || list.length !== inChannels)
+      throw invalidArgument(`normalization.${key}`, `an array of ${inChannels} numbers, one a channel`, list);
+    list.forEach((value, index) => checkNumber(`normalization.${key}[${index}]`, value));
+  }
+  const zero = normalization.std.findIndex((value) => value <= 0);
+  if (zero >= 0) throw invalidArgument(`normalization.std[${zero}]`, 'above 0', normalization.std[zero]);
+}
+
+function checkClasses({ classes, numClasses }: ModelConfig): void {
+  if (classes === null) return;
+  if (!Array.isArray(classes) || !classes.every((name) => typeof name === 'string'))
+    throw invalidArgument('classes', 'an array of names', classes);
+  if (classes.length !== numClasses)
+    throw new DenseNetError(
+      'ERR_INVALID_ARGUMENT',
+      `classes has ${classes.length} names, but numClasses is ${numClasses}. Give one name a class.`,
+    );
+}
+
+function checkImageSize(size: ModelConfig['imageSize']): void {
+  if (size === null) return;
+  if (!Array.isArray(size) || size.length !== 2) throw invalidArgument('imageSize', 'an array [height, width]', size);
+  size.forEach((length, index) => checkInteger(`imageSize[${index}]`, length, 1, 65_535));
+}
+
+/** The height, or the width, of the last feature map for an image of that height or width; 0 when nothing is left. */
+export function finalLength(config: ModelConfig, length: number): number {
+  // A convolution or pooling of stride 2 that is padded by half its kernel rounds up; average pooling rounds down.
+  let rest = config.stem === 'imagenet' ? Math.ceil(Math.ceil(length / 2) / 2) : length;
+  for (let transition = 1; transition < config.blockConfig.length; transition += 1) rest = Math.floor(rest / 2);
+  return rest;
+}
+
+/** The smallest height and width that leave a pixel of an image. */
+export function smallestLength(config: ModelConfig): number {
+  let length = 1;
+  while (finalLength(config, length) < 1) length += 1;
+  return length;
+}
+
+/** Checks that images of a shape N×C×H×W are large enough for the network. */
+export function checkImageLength(config: ModelConfig, shape: readonly number[]): void {
+  const [, , height = 0, width = 0] = shape;
+  const smallest = smallestLength(config);
+  if (height >= smallest && width >= smallest) return;
+  throw new DenseNetError(
+    'ERR_INPUT_TOO_SMALL',
+    `the images are ${height}×${width} (height×width), and nothing would be left of them after the network's ` +
+      `pooling; it takes ${smallest}×${smallest} or larger. Enlarge the images, or use fewer blocks` +
+      `${config.stem === 'imagenet' ? " or stem: 'cifar'" : ''}.`,
+  );
+}
+
+/** A configuration read from a file, where anything may be wrong. */
+export function configFromFile(path: string, value: Record<string, unknown>): ModelConfig {
+  try {
+    return checkConfig({ ...defaults, ...value } as ModelConfig);
+  } catch (error) {
+    throw new DenseNetError('ERR_FILE_FORMAT', `${path} has a configuration that cannot be used: ${error instanceof Error ? error.message : show(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,133 @@
+import { DenseNetError, toDenseNetError } from '../errors';
+import type { Native, NativeModel, NativeStateInfo } from '../native';
+import type { ModelConfig } from './config';
+
+/** A training run, as far as its model is concerned. */
+export interface ActiveRun {
+  /** Ends the run with this reason after the step that it is in; resolves when it has ended. */
+  end(reason: unknown): Promise<void>;
+}
+
+/**
+ * What stands behind a `DenseNet`: its native model and the state that its methods and its trainers share. Changes
+ * are kept here at once, on the JavaScript side, while native calls queue behind one another.
+ */
+export class ModelHandle {
+  /** The run that trains the model now. */
+  run: ActiveRun | undefined;
+  disposed = false;
+
+  /** Open when undefined; otherwise calls wait, so that those made before them come first. */
+  private gate: Promise<void> | undefined;
+
+  /** Names of the parameters that do not learn. */
+  private readonly frozen = new Set<string>();
+
+  constructor(
+    readonly core: Native,
+    readonly native: NativeModel,
+    public config: ModelConfig,
+    private state: NativeStateInfo[],
+  ) {}
+
+  /** Parameters and buffers in the order of PyTorch's state dict. */
+  get entries(): readonly NativeStateInfo[] {
+    return this.state;
+  }
+
+  /** Throws `ERR_DISPOSED` after `dispose`. */
+  assertUsable(): void {
+    if (this.disposed)
+      throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of. Create or load another.');
+  }
+
+  /** Throws `ERR_BUSY` for a call that would change the model while it is trained. */
+  assertIdle(call: string): void {
+    this.assertUsable();
+    if (this.run !== undefined)
+      throw new DenseNetError(
+        'ERR_BUSY',
+        `${call} would change the model while it is being trained. Wait for the run to end, or cancel it first.`,
+      );
+  }
+
+  /** Makes a native call in its turn, its failure turned into a DenseNetError. */
+  async call<Result>(native: (model: NativeModel) => Promise<Result>): Promise<Result> {
+    this.assertUsable();
+    while (this.gate !== undefined) await this.gate;
+    this.assertUsable();
+    return translated(native(this.native));
+  }
+
+  /** A native call that first has something to prepare, such as a file to read; later calls wait behind it. */
+  async callPrepared<Prepared, Result>(
+    prepare: () => Promise<Prepared>,
+    native: (model: NativeModel, prepared: Prepared) => Promise<Result>,
+  ): Promise<Result> {
+    this.assertUsable();
+    while (this.gate !== undefined) await this.gate;
+    let open = (): void => undefined;
+    this.gate = new Promise((resolve) => (open = resolve));
+    let result: Promise<Result>;
+    try {
+      const prepared = await prepare();
+      this.assertUsable();
+      result = native(this.native, prepared);
+    } finally {
+      this.gate = undefined;
+      open();
+    }
+    return translated(result);
+  }
+
+  /** Whether a parameter learns. */
+  isTrainable(name: string): boolean {
+    return !this.frozen.has(name);
+  }
+
+  setTrainable(prefix: string, trainable: boolean): void {
+    for (const { name } of this.parametersBelow(prefix)) {
+      if (trainable) this.frozen.delete(name);
+      else this.frozen.add(name);
+    }
+  }
+
+  /** The parameters at or below a dotted prefix; all of them for an empty one. */
+  parametersBelow(prefix: string): NativeStateInfo[] {
+    return this.state.filter(
+      ({ name, isParameter }) => isParameter && (prefix === '' || name === prefix || name.startsWith(`${prefix}.`)),
+    );
+  }
+
+  /** Takes over a new classifier: its shape, its learning parameters, and the loss of the old classes' names. */
+  setClassifier(numClasses: number): void {
+    this.config = { ...this.config, numClasses, classes: null };
+    this.state = this.state.map((entry) =>
+      entry.name.startsWith('classifier.') ? { ...entry, shape: [numClasses, ...entry.shape.slice(1)] } : entry,
+    );
+    this.setTrainable('classifier', true);
+  }
+}
+
+async function translated<Result>(call: Promise<Result>): Promise<Result> {
+  try {
+    return await call;
+  } catch (error) {
+    throw toDenseNetError(error);
+  }
+}
+
+const handles = new WeakMap<object, ModelHandle>();
+
+/** Connects a model with its handle, out of its users' sight. */
+export function attachHandle(model: object, handle: ModelHandle): void {
+  handles.set(model, handle);
+}
+
+/** The handle of a `DenseNet`. */
+export function handleOf(model: unknown): ModelHandle {
+  const handle = typeof model === 'object' && model !== null ? handles.get(model) : undefined;
+  if (handle === undefined)
+    throw new DenseNetError('ERR_INVALID_ARGUMENT', 'model must be a DenseNet made by DenseNet.create or DenseNet.load.');
+  return handle;
+}

@@ -1,0 +1,68 @@
+import { checkInteger } from '../validate';
+import { toDenseNetError } from '../errors';
+import { loadAddon } from './load';
+
+/** What the process runs on. */
+export interface RuntimeInfo {
+  /** This package's version. */
+  version: string;
+  libtorch: {
+    /** Such as `2.13.0`. */
+    version: string;
+    /** Its folder. */
+    path: string;
+    /** `cpu`, or the CUDA version that it was built for, such as `cu130`. */
+    build: string;
+    /** Where it was found: `LIBTORCH`, `cache`, `python`, … */
+    source: string;
+  };
+  cuda: {
+    available: boolean;
+    /** Why not; only where it is not available. */
+    reason?: string;
+    /** `cuda:0`, … */
+    devices: string[];
+  };
+  /** Threads that one operation uses on the CPU. */
+  threads: number;
+  /** The instruction set that libtorch uses on this CPU, such as `AVX2`. */
+  cpuCapability: string;
+}
+
+/**
+ * Loads libtorch, if that is not done yet, and says what the process runs on and why.
+ *
+ * @throws DenseNetError `ERR_LIBTORCH_NOT_FOUND`, `ERR_LIBTORCH_VERSION` or `ERR_ADDON_LOAD`.
+ */
+export async function runtimeInfo(): Promise<RuntimeInfo> {
+  const { native, libtorch } = await loadAddon();
+  const facts = await native.runtimeFacts();
+  // Read here and not at import, so that importing the package touches no file.
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const { version } = require('../../package.json') as { version: string };
+  return {
+    version,
+    libtorch: { version: facts.libtorchVersion, path: libtorch.path, build: libtorch.build, source: libtorch.source },
+    cuda: {
+      available: facts.cudaDevices.length > 0,
+      ...(facts.cudaReason === '' ? {} : { reason: facts.cudaReason }),
+      devices: facts.cudaDevices,
+    },
+    threads: facts.threads,
+    cpuCapability: facts.cpuCapability,
+  };
+}
+
+/**
+ * Seeds libtorch's own random numbers, on every device: what models and trainers without a `seed` of their own draw
+ * their weights, orders and masks from.
+ *
+ * @param seed A whole number from 0 to 2^53 − 1.
+ */
+export async function manualSeed(seed: number): Promise<void> {
+  checkInteger('seed', seed, 0);
+  const { native } = await loadAddon();
+  await native.manualSeed(seed).catch((error: unknown) => {
+    throw toDenseNetError(error);
+  });
+}

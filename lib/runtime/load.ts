@@ -1,0 +1,132 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import nodeGypBuild from 'node-gyp-build';
+import { DenseNetError, toDenseNetError } from '../errors';
+import type { Native } from '../native';
+import { locateLibtorch, type Attempt, type Libtorch } from './locate';
+
+/** The addon, and the libtorch that it runs on. */
+export interface LoadedAddon {
+  native: Native;
+  libtorch: Libtorch;
+  /** The `.node` file. */
+  loaderPath: string;
+  /** The core library that fits the libtorch. */
+  corePath: string;
+}
+
+/** native/loader/loader.cc */
+interface Loader {
+  open(libraries: string[]): Promise<Native>;
+}
+
+const packageRoot = path.join(__dirname, '..', '..');
+const corePattern = /^densenet_core-torch(\d+\.\d+\.\d+)\.(?:so|dylib|dll)$/;
+const mendBuild = 'Run `npm run setup` in the package to build it.';
+const mendLibtorch =
+  'Set LIBTORCH to a folder that holds libtorch, `pip install torch`, or run `npm run setup` in the package, which fetches it.';
+
+let loading: Promise<LoadedAddon> | undefined;
+
+/**
+ * Loads libtorch and the addon, once a process (or worker thread). A load that failed is tried again by the next call,
+ * since its cause may have been mended.
+ *
+ * @throws DenseNetError `ERR_LIBTORCH_NOT_FOUND`, `ERR_LIBTORCH_VERSION` or `ERR_ADDON_LOAD`.
+ */
+export function loadAddon(): Promise<LoadedAddon> {
+  loading ??= load().catch((error: unknown) => {
+    loading = undefined;
+    throw toDenseNetError(error, 'ERR_ADDON_LOAD');
+  });
+  return loading;
+}
+
+/** {@link loadAddon}, for those who need the native surface only. */
+export async function loadNative(): Promise<Native> {
+  return (await loadAddon()).native;
+}
+
+async function load(): Promise<LoadedAddon> {
+  const loaderPath = findLoader();
+  const cores = await findCores(path.dirname(loaderPath));
+  const resourcesPath = (process as { resourcesPath?: string }).resourcesPath;
+  const { libtorch, tried, mismatched } = await locateLibtorch({
+    accept: (version) => cores.has(version),
+    ...(resourcesPath === undefined ? {} : { resourcesPath }),
+  });
+  const versions = [...cores.keys()];
+  if (libtorch === undefined) throw notFound(tried, mismatched, versions);
+  const corePath = cores.get(libtorch.version) as string;
+  const native = await open(loaderPath, libtorch, corePath, tried);
+  if (native.loadedVersion !== native.builtAgainst)
+    throw new DenseNetError(
+      'ERR_LIBTORCH_VERSION',
+      `${libtorch.path} says that it is libtorch ${libtorch.version}, but its library says ${native.loadedVersion}; ` +
+        `the addon was built against ${native.builtAgainst}. Repair that folder. ${mendLibtorch}`,
+    );
+  return { native, libtorch, loaderPath, corePath };
+}
+
+function findLoader(): string {
+  try {
+    return nodeGypBuild.path(packageRoot);
+  } catch (error) {
+    throw new DenseNetError(
+      'ERR_ADDON_LOAD',
+      `there is no addon for ${process.platform}-${process.arch} in ${packageRoot} (looked in build/Release and prebuilds). ${mendBuild}`,
+      { cause: error },
+    );
+  }
+}
+
+/** The core libraries beside the loader, by the version of libtorch that each was built against. */
+async function findCores(folder: string): Promise<Map<string, string>> {
+  const cores = new Map<string, string>();
+  for (const name of await readdir(folder)) {
+    const version = corePattern.exec(name)?.[1];
+    if (version !== undefined) cores.set(version, path.join(folder, name));
+  }
+  if (cores.size === 0)
+    throw new DenseNetError('ERR_ADDON_LOAD', `${folder} holds the loader but no core library. ${mendBuild}`);
+  return cores;
+}
+
+async function open(loaderPath: string, libtorch: Libtorch, corePath: string, tried: Attempt[]): Promise<Native> {
+  try {
+    // The path is known only here, so this cannot be an import.
+    const loader = nodeGypBuild(packageRoot) as Loader;
+    return await loader.open([...libtorch.libraries, corePath]);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new DenseNetError(
+      'ERR_ADDON_LOAD',
+      [
+        'the addon could not be loaded.',
+        `  addon:    ${loaderPath}`,
+        `  core:     ${corePath}`,
+        `  libtorch: ${libtorch.version} (${libtorch.build}) in ${libtorch.path}, from ${libtorch.source}`,
+        `  the system's loader said: ${reason}`,
+        ...listAttempts(tried),
+        `${mendLibtorch} If libtorch itself is sound, build the addon anew: \`npm run setup\`.`,
+      ].join('\n'),
+      { cause: error },
+    );
+  }
+}
+
+function notFound(tried: Attempt[], mismatched: Libtorch[], versions: string[]): DenseNetError {
+  const places = listAttempts(tried);
+  const wanted = `The addon was built against libtorch ${versions.join(' and ')}.`;
+  if (mismatched.length === 0)
+    return new DenseNetError('ERR_LIBTORCH_NOT_FOUND', ['no libtorch was found.', ...places, wanted, mendLibtorch].join('\n'));
+  const found = mismatched.map((one) => `${one.version} (${one.build}) in ${one.path}`).join(', ');
+  return new DenseNetError(
+    'ERR_LIBTORCH_VERSION',
+    [`libtorch ${found} does not fit. ${wanted}`, ...places, `Either point LIBTORCH at libtorch ${versions.join(' or ')}, or build the addon against the one you have: \`npm run setup\`.`].join('\n'),
+  );
+}
+
+function listAttempts(tried: Attempt[]): string[] {
+  return ['Places tried, in order:', ...tried.map(({ source, place, result }) => `  ${source}: ${place} - ${result}`)];
+}

@@ -1,0 +1,110 @@
+/** What a pass over labelled images found. */
+export interface Metrics {
+  /** Mean cross-entropy. */
+  loss: number;
+  /** Share of images, from 0 to 1, whose most probable class is the true one. */
+  top1: number;
+  /** Images. */
+  size: number;
+}
+
+/** After an optimizer step. A listener that is slower than the training gets the newest of these only. */
+export interface StepEvent {
+  type: 'step';
+  /** From 1. */
+  epoch: number;
+  /** From 1, in the epoch. */
+  step: number;
+  /** Steps of the epoch. */
+  steps: number;
+  /** Mean of the batch. */
+  loss: number;
+  learningRate: number;
+  /** Since the epoch began. */
+  imagesPerSecond: number;
+}
+
+/** After an epoch; never dropped. */
+export interface EpochEvent {
+  type: 'epoch';
+  /** From 1. */
+  epoch: number;
+  /** Of the batches as they were trained on, each before its own step. */
+  train: Metrics;
+  /** Of the validation data after the epoch, where there are any. */
+  validation?: Metrics;
+  /** Validation included. */
+  seconds: number;
+}
+
+export type TrainingEvent = StepEvent | EpochEvent;
+
+/** What a run resolves to. */
+export interface History {
+  /** One entry an epoch. */
+  epochs: EpochEvent[];
+  /** Of the whole run. */
+  seconds: number;
+}
+
+/**
+ * Events on their way to one listener. Of the step events that nobody has taken yet only the newest is kept, so that a
+ * slow listener costs no memory.
+ */
+export class EventBuffer implements AsyncIterableIterator<TrainingEvent> {
+  private readonly events: TrainingEvent[] = [];
+  private readonly waiting: PromiseWithResolvers[] = [];
+  private ended = false;
+  private failure: { reason: unknown } | undefined;
+
+  push(event: TrainingEvent): void {
+    if (this.ended) return;
+    const waiter = this.waiting.shift();
+    if (waiter !== undefined) {
+      waiter.resolve({ value: event, done: false });
+      return;
+    }
+    if (event.type === 'step' && this.events.at(-1)?.type === 'step') this.events.pop();
+    this.events.push(event);
+  }
+
+  /** No event follows. With a failure, the listener gets it after the events that are left. */
+  end(failure?: { reason: unknown }): void {
+    this.ended = true;
+    const [first, ...rest] = this.waiting.splice(0);
+    if (first !== undefined && failure !== undefined) first.reject(failure.reason);
+    else {
+      this.failure = failure;
+      first?.resolve({ value: undefined, done: true });
+    }
+    for (const waiter of rest) waiter.resolve({ value: undefined, done: true });
+  }
+
+  next(): Promise<IteratorResult<TrainingEvent>> {
+    const event = this.events.shift();
+    if (event !== undefined) return Promise.resolve({ value: event, done: false });
+    if (!this.ended) return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }));
+    const failure = this.failure;
+    this.failure = undefined;
+    // The reason of a run that was aborted is whatever the signal's owner chose.
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
+    return failure ? Promise.reject(failure.reason) : Promise.resolve({ value: undefined, done: true });
+  }
+
+  /** The listener has left its loop. */
+  return(): Promise<IteratorResult<TrainingEvent>> {
+    this.events.length = 0;
+    this.failure = undefined;
+    this.end();
+    return Promise.resolve({ value: undefined, done: true });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
+
+interface PromiseWithResolvers {
+  resolve(result: IteratorResult<TrainingEvent>): void;
+  reject(reason: unknown): void;
+}

@@ -1,0 +1,238 @@
+import { checkTransforms, type Transform } from '../data/transforms';
+import type { Dataset } from '../data/dataset';
+import { DenseNetError, toDenseNetError } from '../errors';
+import { checkImageLength, finalLength } from '../model/config';
+import type { DenseNet } from '../model/densenet';
+import { handleOf, type ModelHandle } from '../model/handle';
+import type { NativeFitPlan, NativeTrainer } from '../native';
+import { checkImages, type TensorData } from '../tensor';
+import { checkBoolean, checkInteger, checkOptions, checkSignal, invalidArgument, typedArrayKind } from '../validate';
+import { toEvaluation, type Evaluation } from './evaluation';
+import type { EpochEvent, History, TrainingEvent } from './events';
+import { resolveTrainerOptions, type TrainerOptions } from './options';
+import { Run, type TrainingRun } from './run';
+import { uploadDataset } from './upload';
+
+/** A batch for {@link Trainer.step}. */
+export interface LabelledBatch {
+  /** N×C×H×W. */
+  images: TensorData;
+  /** The class index of each image. */
+  labels: number[] | TensorData;
+}
+
+/** The result of {@link Trainer.step}. */
+export interface StepResult {
+  /** Mean cross-entropy of the batch, before the step. */
+  loss: number;
+  /** Images whose most probable class was the true one. */
+  correct: number;
+  /** Images in the batch. */
+  size: number;
+}
+
+/** Options of {@link Trainer.fit}. */
+export interface FitOptions {
+  /** How often to go through the data, at least 1. */
+  epochs: number;
+  /** Images a step, at least 1. The last batch of an epoch may be smaller. */
+  batchSize: number;
+  /** Evaluated after each epoch. */
+  validation?: Dataset;
+  /** Whether each epoch has an order of its own; default true. */
+  shuffle?: boolean;
+  /** Random changes of the training images, in order; default none. */
+  augment?: Transform[];
+  /** Ends the run after the step that it is in; the run rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** Options of {@link Trainer.evaluate}. */
+export interface EvaluateOptions {
+  /** Images at once, default 64. */
+  batchSize?: number;
+  /** Ends the evaluation after the batch that it is in. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Trains one model by cross-entropy. The work runs on the model's own native thread.
+ *
+ * Every call rejects with a {@link DenseNetError}: `ERR_DISPOSED` when the model is, `ERR_BUSY` while a run trains it,
+ * `ERR_LABEL_OUT_OF_RANGE`, `ERR_NON_FINITE_INPUT`, `ERR_INPUT_TOO_SMALL`, `ERR_NON_FINITE_LOSS`, `ERR_OUT_OF_MEMORY`,
+ * `ERR_CUDA_OOM`.
+ */
+export class Trainer {
+  readonly #handle: ModelHandle;
+  readonly #options: ReturnType<typeof resolveTrainerOptions>;
+  #native: NativeTrainer | undefined;
+
+  /**
+   * @param model What is trained.
+   * @param options How. Checked at once.
+   * @throws DenseNetError `ERR_INVALID_ARGUMENT` or `ERR_DISPOSED`.
+   */
+  constructor(model: DenseNet, options: TrainerOptions) {
+    this.#handle = handleOf(model);
+    this.#handle.assertUsable();
+    this.#options = resolveTrainerOptions(options);
+  }
+
+  /** One optimizer step on a batch, at the optimizer's own learning rate: a schedule belongs to {@link Trainer.fit}. */
+  async step(batch: LabelledBatch): Promise<StepResult> {
+    this.#handle.assertIdle('step');
+    const { images, labels } = checkOptions('batch', batch, ['images', 'labels']);
+    const { shape } = checkImages('images', images, this.#handle.config.inChannels);
+    this.#checkTrainable(shape, shape[0] ?? 0);
+    const indices = checkLabels(labels, shape[0] ?? 0);
+    const trainer = this.#attach();
+    return this.#handle.call(() => trainer.step(images, { data: indices, shape: [indices.length] }));
+  }
+
+  /** Trains on a data set. The run begins at once; bad arguments make it reject. */
+  fit(data: Dataset, options: FitOptions): TrainingRun {
+    const signal = (options as FitOptions | undefined)?.signal;
+    return new Run({ start: (emit, control) => this.#fit(data, options, emit, control) }, signal);
+  }
+
+  /** Goes once over a data set in evaluation mode, without augmentation. */
+  async evaluate(data: Dataset, options?: EvaluateOptions): Promise<Evaluation> {
+    this.#handle.assertIdle('evaluate');
+    const { batchSize = 64, signal } = checkOptions('options', options, ['batchSize', 'signal']);
+    checkInteger('batchSize', batchSize, 1);
+    checkSignal('signal', signal);
+    signal?.throwIfAborted();
+    this.#checkDataset('data', data);
+    const trainer = this.#attach();
+    const stop = (): void => trainer.stop();
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      const evaluation = await this.#handle.callPrepared(
+        () => uploadDataset(this.#handle.core, data, signal),
+        (_, dataset) => trainer.evaluate(dataset, batchSize),
+      );
+      signal?.throwIfAborted();
+      if (evaluation === undefined) throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of during the evaluation.');
+      const { classes, numClasses } = this.#handle.config;
+      return toEvaluation(evaluation, classes ?? Array.from({ length: numClasses }, (_, index) => String(index)));
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  async #fit(
+    data: Dataset,
+    options: FitOptions,
+    emit: (event: TrainingEvent) => void,
+    control: AbortController,
+  ): Promise<History> {
+    this.#handle.assertIdle('fit');
+    const { validation, signal, ...plan } = this.#checkFit(data, options);
+    checkSignal('signal', signal);
+    control.signal.throwIfAborted();
+    let finish = (): void => undefined;
+    const finished = new Promise<void>((resolve) => (finish = resolve));
+    this.#handle.run = {
+      end: (reason) => {
+        control.abort(reason);
+        return finished;
+      },
+    };
+    try {
+      const trainer = this.#attach();
+      const { core } = this.#handle;
+      const train = await uploadDataset(core, data, control.signal);
+      const held = validation && (await uploadDataset(core, validation, control.signal));
+      const started = performance.now();
+      const epochs: EpochEvent[] = [];
+      const stop = (): void => trainer.stop();
+      control.signal.addEventListener('abort', stop, { once: true });
+      const running = trainer.fit(train, held, plan, (event) => {
+        if (event.type === 'epoch') epochs.push(event);
+        emit(event);
+      });
+      const completed = await running.finally(() => control.signal.removeEventListener('abort', stop));
+      if (!completed) control.signal.throwIfAborted();
+      return { epochs, seconds: (performance.now() - started) / 1000 };
+    } catch (error) {
+      throw control.signal.aborted && error === control.signal.reason ? error : toDenseNetError(error);
+    } finally {
+      this.#handle.run = undefined;
+      finish();
+    }
+  }
+
+  #checkFit(data: Dataset, options: FitOptions): NativeFitPlan & Pick<FitOptions, 'validation' | 'signal'> {
+    const given = checkOptions('options', options, ['epochs', 'batchSize', 'validation', 'shuffle', 'augment', 'signal']);
+    const { epochs, batchSize, validation, shuffle = true, augment, signal } = given;
+    checkInteger('epochs', epochs, 1);
+    checkInteger('batchSize', batchSize, 1);
+    checkBoolean('shuffle', shuffle);
+    const { shape } = this.#checkDataset('data', data);
+    this.#checkTrainable(shape, Math.min(batchSize, data.size));
+    if (validation !== undefined) this.#checkDataset('validation', validation);
+    return {
+      epochs,
+      batchSize,
+      shuffle,
+      // A single image whose last feature map is one pixel gives batch norm nothing to take statistics of.
+      smallestBatch: this.#finalPixels(shape) === 1 ? 2 : 1,
+      augmentations: checkTransforms('augment', augment),
+      ...(validation === undefined ? {} : { validation }),
+      ...(signal === undefined ? {} : { signal }),
+    };
+  }
+
+  #checkDataset(name: string, dataset: Dataset): TensorData {
+    if (typeof dataset !== 'object' || (dataset as unknown) === null || (dataset.kind as unknown) !== 'array')
+      throw invalidArgument(name, 'a data set, such as one of datasets.fromArrays', dataset);
+    const images = checkImages(`${name}.images`, dataset.images, this.#handle.config.inChannels);
+    checkImageLength(this.#handle.config, images.shape);
+    if (typedArrayKind(dataset.labels) !== 'Int32Array' || dataset.labels.length !== images.shape[0])
+      throw invalidArgument(`${name}.labels`, `an Int32Array of ${images.shape[0]} class indices, one an image`, dataset.labels);
+    return images;
+  }
+
+  #finalPixels(shape: readonly number[]): number {
+    const [, , height = 0, width = 0] = shape;
+    const { config } = this.#handle;
+    return finalLength(config, height) * finalLength(config, width);
+  }
+
+  #checkTrainable(shape: readonly number[], batch: number): void {
+    checkImageLength(this.#handle.config, shape);
+    if (batch * this.#finalPixels(shape) > 1) return;
+    throw new DenseNetError(
+      'ERR_INVALID_ARGUMENT',
+      'a batch of one image leaves one value a channel at the end of the network, of which batch norm can take no ' +
+        'statistics. Train with at least 2 images a batch, or with larger images.',
+    );
+  }
+
+  /** The native trainer, made at the first call that needs it. */
+  #attach(): NativeTrainer {
+    try {
+      this.#native ??= new this.#handle.core.NativeTrainer(this.#handle.native, this.#options);
+      return this.#native;
+    } catch (error) {
+      throw toDenseNetError(error);
+    }
+  }
+}
+
+/** Labels as class indices; whether they are classes of the model is checked natively, for every path alike. */
+function checkLabels(labels: unknown, count: number): Int32Array {
+  const list: unknown = Array.isArray(labels) ? labels : (labels as Partial<TensorData> | null | undefined)?.data;
+  const isArray = Array.isArray(list);
+  if (!isArray && !['Int32Array', 'BigInt64Array', 'Uint8Array'].includes(typedArrayKind(list) ?? ''))
+    throw invalidArgument('labels', 'an array of class indices, or { data, shape } with an Int32Array, BigInt64Array or Uint8Array', labels);
+  const values = list as ArrayLike<number | bigint>;
+  if (values.length !== count)
+    throw new DenseNetError('ERR_INVALID_ARGUMENT', `labels has ${values.length} labels for ${count} images. Give one label an image.`);
+  return Int32Array.from({ length: count }, (_, index) => {
+    const label = Number(values[index]);
+    if (typeof values[index] === 'string' || !Number.isInteger(label) || Math.abs(label) > 0x7fffffff)
+      throw new DenseNetError('ERR_LABEL_OUT_OF_RANGE', `labels[${index}] must be a class index, a whole number from 0; got ${String(values[index])}.`);
+    return label;
+  });
+}

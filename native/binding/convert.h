@@ -1,0 +1,38 @@
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/host_tensor.h"
+#include "core/model/config.h"
+#include "core/train/metrics.h"
+#include "core/train/options.h"
+#include "core/weights/tensor_entry.h"
+
+/// Between JavaScript's values and the core's structures. TypeScript has checked every value before it comes here.
+namespace densenet::binding {
+
+HostTensor to_host_tensor(const Napi::Value& value);
+ModelConfig to_model_config(const Napi::Object& object);
+TrainerOptions to_trainer_options(const Napi::Object& object);
+FitPlan to_fit_plan(const Napi::Object& object);
+std::vector<TensorEntry> to_tensor_entries(const Napi::Array& array);
+std::vector<std::string> to_strings(const Napi::Array& array);
+
+/// A seed, from a number; nothing from undefined.
+std::optional<std::uint64_t> to_seed(const Napi::Value& value);
+
+Napi::Object to_js(Napi::Env env, const HostTensor& tensor);
+Napi::Array to_js(Napi::Env env, const std::vector<NamedTensor>& tensors);
+Napi::Object to_js(Napi::Env env, const Metrics& metrics);
+Napi::Object to_js(Napi::Env env, const Evaluation& evaluation);
+Napi::Array to_js(Napi::Env env, const std::vector<std::int64_t>& numbers);
+
+/// Bytes an element takes in memory.
+std::size_t element_size(DType dtype);
+
+}  // namespace densenet::binding

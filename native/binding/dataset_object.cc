@@ -1,0 +1,66 @@
+#include "binding/dataset_object.h"
+
+#include <cstring>
+#include <span>
+
+#include "binding/convert.h"
+#include "binding/task.h"
+
+namespace densenet::binding {
+
+namespace {
+
+HostTensor allocate(DType dtype, std::vector<std::int64_t> shape) {
+  HostTensor tensor{.dtype = dtype, .shape = std::move(shape), .data = {}, .bytes = element_size(dtype)};
+  for (const std::int64_t length : tensor.shape) tensor.bytes *= static_cast<std::size_t>(length);
+  tensor.data = std::make_shared_for_overwrite<std::byte[]>(tensor.bytes);  // NOLINT(modernize-avoid-c-arrays)
+  return tensor;
+}
+
+std::span<const std::byte> bytes_of(const Napi::Value& value) {
+  const auto array = value.As<Napi::TypedArray>();
+  return {static_cast<const std::byte*>(array.ArrayBuffer().Data()) + array.ByteOffset(), array.ByteLength()};
+}
+
+void copy_into(Napi::Env env, HostTensor& tensor, std::size_t offset, std::span<const std::byte> piece) {
+  if (offset > tensor.bytes || piece.size() > tensor.bytes - offset) {
+    throw Napi::RangeError::New(env, "the piece does not fit the data set");
+  }
+  if (!piece.empty()) std::memcpy(tensor.data.get() + offset, piece.data(), piece.size());
+}
+
+}  // namespace
+
+Napi::Function DatasetObject::define(Napi::Env env) {
+  return DefineClass(env, "NativeDataset",
+                     {InstanceMethod<&DatasetObject::write_images>("writeImages"),
+                      InstanceMethod<&DatasetObject::write_labels>("writeLabels")});
+}
+
+DatasetObject::DatasetObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DatasetObject>(info) {
+  std::vector<std::int64_t> shape;
+  const auto lengths = info[0].As<Napi::Array>();
+  for (std::uint32_t axis = 0; axis < lengths.Length(); ++axis) {
+    shape.push_back(lengths.Get(axis).As<Napi::Number>().Int64Value());
+  }
+  const DType dtype = info[1].As<Napi::Boolean>().Value() ? DType::kUInt8 : DType::kFloat32;
+  dataset_ = run_now(info.Env(), [&] {
+    auto dataset = std::make_shared<Dataset>();
+    dataset->labels = allocate(DType::kInt32, {shape.at(0)});
+    dataset->images = allocate(dtype, shape);
+    return dataset;
+  });
+}
+
+DatasetObject::~DatasetObject() = default;
+
+void DatasetObject::write_images(const Napi::CallbackInfo& info) {
+  const auto offset = static_cast<std::size_t>(info[0].As<Napi::Number>().Int64Value());
+  copy_into(info.Env(), dataset_->images, offset, bytes_of(info[1]));
+}
+
+void DatasetObject::write_labels(const Napi::CallbackInfo& info) {
+  copy_into(info.Env(), dataset_->labels, 0, bytes_of(info[0]));
+}
+
+}  // namespace densenet::binding

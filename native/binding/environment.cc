@@ -1,0 +1,92 @@
+#include "binding/environment.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace densenet::binding {
+
+Channel::Channel(napi_env env) : env_(env) {
+  const Napi::String name = Napi::String::New(env, "libtorch-densenet");
+  const napi_status status = napi_create_threadsafe_function(env, nullptr, nullptr, name, /*max_queue_size=*/0,
+                                                             /*initial_thread_count=*/1, nullptr, nullptr, this,
+                                                             &Channel::call, &wake_);
+  if (status != napi_ok) throw Napi::Error::New(env, "cannot create the channel to JavaScript");
+  napi_unref_threadsafe_function(env, wake_);  // an idle addon does not keep the process alive
+}
+
+void Channel::post(Closure closure) {
+  const std::scoped_lock lock(mutex_);
+  if (closed_) return;
+  queue_.push_back(std::move(closure));
+  // One wake-up drains the whole queue, so only the first in it needs to ask for one.
+  if (queue_.size() == 1) napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking);
+}
+
+void Channel::hold() {
+  if (holders_++ == 0) napi_ref_threadsafe_function(env_, wake_);
+}
+
+void Channel::let_go() {
+  if (--holders_ == 0) napi_unref_threadsafe_function(env_, wake_);
+}
+
+void Channel::close() {
+  std::deque<Closure> dropped;
+  const std::scoped_lock lock(mutex_);
+  closed_ = true;
+  dropped.swap(queue_);
+}
+
+void Channel::call(napi_env env, napi_value /*function*/, void* context, void* /*data*/) {
+  if (env != nullptr) static_cast<Channel*>(context)->drain(env);
+}
+
+void Channel::drain(napi_env env) {
+  std::deque<Closure> ready;
+  {
+    const std::scoped_lock lock(mutex_);
+    ready.swap(queue_);
+  }
+  for (const Closure& closure : ready) {
+    const Napi::HandleScope scope(env);
+    try {
+      closure(env);
+    } catch (const Napi::Error&) {  // JavaScript is ending (a worker was terminated): nobody is left to tell
+    }
+  }
+}
+
+Environment::Environment(napi_env env) : channel_(std::make_shared<Channel>(env)) {
+  // Registered after the channel's own clean-up, so it runs before it: threads are joined while they may still post.
+  napi_add_env_cleanup_hook(env, &Environment::stop, this);
+}
+
+Environment& Environment::of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
+
+std::shared_ptr<Worker> Environment::start_worker() {
+  reap();
+  workers_.push_back(std::make_shared<Worker>());
+  return workers_.back();
+}
+
+Worker& Environment::general_worker() {
+  if (!general_) general_ = start_worker();
+  return *general_;
+}
+
+void Environment::stop(void* environment) {
+  auto* self = static_cast<Environment*>(environment);
+  for (const auto& worker : self->workers_) worker->abandon();  // all first, so that they end side by side
+  for (const auto& worker : self->workers_) worker->join();
+  self->channel_->close();
+}
+
+void Environment::reap() {
+  std::erase_if(workers_, [](const std::shared_ptr<Worker>& worker) {
+    if (!worker->finished()) return false;
+    worker->join();
+    return true;
+  });
+}
+
+}  // namespace densenet::binding

@@ -1,0 +1,201 @@
+#include "binding/model_object.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "binding/convert.h"
+#include "binding/environment.h"
+#include "binding/task.h"
+
+namespace densenet::binding {
+
+namespace {
+
+/// What the constructor takes from `create`: JavaScript cannot make one of these by itself.
+struct Parts {
+  std::shared_ptr<Model> model;
+  std::shared_ptr<Worker> worker;
+};
+
+template <class Result>
+Napi::Value convert_result(Napi::Env env, const Result& result) {
+  return to_js(env, result);
+}
+
+Napi::Value top_classes_to_js(Napi::Env env, const TopClasses& top) {
+  const Napi::Object object = Napi::Object::New(env);
+  const Napi::Array probability = Napi::Array::New(env, top.probability.size());
+  for (std::uint32_t place = 0; place < top.probability.size(); ++place) {
+    probability.Set(place, Napi::Number::New(env, top.probability[place]));
+  }
+  object.Set("images", static_cast<double>(top.images));
+  object.Set("k", static_cast<double>(top.k));
+  object.Set("index", to_js(env, top.index));
+  object.Set("probability", probability);
+  return object;
+}
+
+std::int64_t state_bytes(const Model& model) {
+  std::int64_t bytes = 0;
+  for (const StateInfo& info : model.describe_state()) {
+    std::int64_t count = 1;
+    for (const std::int64_t length : info.shape) count *= length;
+    bytes += count * static_cast<std::int64_t>(element_size(info.dtype));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Napi::Function ModelObject::define(Napi::Env env) {
+  return DefineClass(env, "NativeModel",
+                     {InstanceAccessor<&ModelObject::device>("device"),
+                      InstanceMethod<&ModelObject::describe_state>("describeState"),
+                      InstanceMethod<&ModelObject::forward>("forward"),
+                      InstanceMethod<&ModelObject::features>("features"),
+                      InstanceMethod<&ModelObject::predict>("predict"),
+                      InstanceMethod<&ModelObject::state>("state"),
+                      InstanceMethod<&ModelObject::gradients>("gradients"),
+                      InstanceMethod<&ModelObject::load>("load"),
+                      InstanceMethod<&ModelObject::save>("save"),
+                      InstanceMethod<&ModelObject::set_trainable>("setTrainable"),
+                      InstanceMethod<&ModelObject::replace_classifier>("replaceClassifier"),
+                      InstanceMethod<&ModelObject::dispose>("dispose")});
+}
+
+Napi::Value ModelObject::create(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  std::shared_ptr<Worker> worker = Environment::of(env).start_worker();
+  return run_task(
+      env, *worker, JobKind::kExclusive,
+      [config = to_model_config(info[0].As<Napi::Object>()), device = info[1].As<Napi::String>().Utf8Value(),
+       seed = to_seed(info[2])] { return std::make_shared<Model>(config, device, seed); },
+      [worker](Napi::Env js, std::shared_ptr<Model>& model) -> Napi::Value {
+        Parts parts{.model = std::move(model), .worker = worker};
+        return Environment::of(js).model_class.New({Napi::External<Parts>::New(js, &parts)});
+      });
+}
+
+ModelObject::ModelObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ModelObject>(info) {
+  if (!info[0].IsExternal()) throw Napi::TypeError::New(info.Env(), "use DenseNet.create");
+  Parts& parts = *info[0].As<Napi::External<Parts>>().Data();
+  model_ = std::move(parts.model);
+  worker_ = std::move(parts.worker);
+  account(info.Env(), state_bytes(*model_));
+}
+
+ModelObject::~ModelObject() {
+  // Collected, or the environment ends. Queued calls still run; the environment joins the thread.
+  worker_->close();
+  Napi::MemoryManagement::AdjustExternalMemory(Env(), -accounted_);
+}
+
+void ModelObject::account(Napi::Env env, std::int64_t bytes) {
+  Napi::MemoryManagement::AdjustExternalMemory(env, bytes - accounted_);
+  accounted_ = bytes;
+}
+
+Napi::Value ModelObject::device(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), model_->device());
+}
+
+/// Only right after creation or a queued call, when no other call is running: names and shapes, for TypeScript to keep.
+Napi::Value ModelObject::describe_state(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kRead, [model = model_] { return model->describe_state(); },
+      [](Napi::Env env, const std::vector<StateInfo>& infos) -> Napi::Value {
+        const Napi::Array array = Napi::Array::New(env, infos.size());
+        for (std::uint32_t index = 0; index < infos.size(); ++index) {
+          const Napi::Object entry = Napi::Object::New(env);
+          entry.Set("name", infos[index].name);
+          entry.Set("shape", to_js(env, infos[index].shape));
+          entry.Set("dtype", infos[index].dtype == DType::kInt64 ? "I64" : "F32");
+          entry.Set("isParameter", infos[index].is_parameter);
+          array.Set(index, entry);
+        }
+        return array;
+      });
+}
+
+Napi::Value ModelObject::forward(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kRead,
+      [model = model_, images = to_host_tensor(info[0])] { return model->forward(images); },
+      convert_result<HostTensor>);
+}
+
+Napi::Value ModelObject::features(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kRead,
+      [model = model_, images = to_host_tensor(info[0]), taps = to_strings(info[1].As<Napi::Array>())] {
+        return model->features(images, taps);
+      },
+      convert_result<std::vector<NamedTensor>>);
+}
+
+Napi::Value ModelObject::predict(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kRead,
+      [model = model_, images = to_host_tensor(info[0]), k = info[1].As<Napi::Number>().Int64Value()] {
+        return model->predict(images, k);
+      },
+      top_classes_to_js);
+}
+
+Napi::Value ModelObject::state(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kRead, [model = model_] { return model->state(); },
+      convert_result<std::vector<NamedTensor>>);
+}
+
+Napi::Value ModelObject::gradients(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kRead, [model = model_] { return model->gradients(); },
+      convert_result<std::vector<NamedTensor>>);
+}
+
+Napi::Value ModelObject::load(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kExclusive,
+      [model = model_, path = info[0].As<Napi::String>().Utf8Value(),
+       entries = to_tensor_entries(info[1].As<Napi::Array>())] { model->load(path, entries); },
+      to_undefined);
+}
+
+Napi::Value ModelObject::save(const Napi::CallbackInfo& info) {
+  const auto header = info[1].As<Napi::Uint8Array>();
+  const auto* bytes = reinterpret_cast<const std::byte*>(header.Data());
+  return run_task(
+      info.Env(), *worker_, JobKind::kRead,
+      [model = model_, path = info[0].As<Napi::String>().Utf8Value(),
+       copy = std::vector<std::byte>(bytes, bytes + header.ByteLength())] { model->save(path, copy); },
+      to_undefined);
+}
+
+Napi::Value ModelObject::set_trainable(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kExclusive,
+      [model = model_, prefix = info[0].As<Napi::String>().Utf8Value(),
+       trainable = info[1].As<Napi::Boolean>().Value()] { model->set_trainable(prefix, trainable); },
+      to_undefined);
+}
+
+Napi::Value ModelObject::replace_classifier(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kExclusive,
+      [model = model_, classes = info[0].As<Napi::Number>().Int64Value(), seed = to_seed(info[1])] {
+        model->replace_classifier(classes, seed);
+      },
+      to_undefined);
+}
+
+Napi::Value ModelObject::dispose(const Napi::CallbackInfo& info) {
+  account(info.Env(), 0);
+  const Napi::Value promise = run_task(
+      info.Env(), *worker_, JobKind::kExclusive, [model = model_] { model->release(); }, to_undefined);
+  worker_->close();
+  return promise;
+}
+
+}  // namespace densenet::binding

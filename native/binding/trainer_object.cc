@@ -1,0 +1,84 @@
+#include "binding/trainer_object.h"
+
+#include "binding/convert.h"
+#include "binding/dataset_object.h"
+#include "binding/model_object.h"
+#include "binding/task.h"
+
+namespace densenet::binding {
+
+namespace {
+
+DatasetPtr dataset_of(const Napi::Value& value) {
+  if (!value.IsObject()) return nullptr;
+  return Napi::ObjectWrap<DatasetObject>::Unwrap(value.As<Napi::Object>())->dataset();
+}
+
+Napi::Value step_to_js(Napi::Env env, const StepResult& result) {
+  const Napi::Object object = Napi::Object::New(env);
+  object.Set("loss", result.loss);
+  object.Set("correct", static_cast<double>(result.correct));
+  object.Set("size", static_cast<double>(result.size));
+  return object;
+}
+
+}  // namespace
+
+Napi::Function TrainerObject::define(Napi::Env env) {
+  return DefineClass(
+      env, "NativeTrainer",
+      {InstanceMethod<&TrainerObject::step>("step"), InstanceMethod<&TrainerObject::fit>("fit"),
+       InstanceMethod<&TrainerObject::evaluate>("evaluate"), InstanceMethod<&TrainerObject::stop>("stop")});
+}
+
+TrainerObject::TrainerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TrainerObject>(info) {
+  const ModelObject& model = *Napi::ObjectWrap<ModelObject>::Unwrap(info[0].As<Napi::Object>());
+  const TrainerOptions options = to_trainer_options(info[1].As<Napi::Object>());
+  worker_ = model.worker();
+  trainer_ = run_now(info.Env(), [&] { return std::make_shared<Trainer>(model.model(), options); });
+}
+
+Napi::Value TrainerObject::step(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kExclusive,
+      [trainer = trainer_, images = to_host_tensor(info[0]), labels = to_host_tensor(info[1])] {
+        return trainer->step(images, labels);
+      },
+      step_to_js);
+}
+
+Napi::Value TrainerObject::fit(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  run_ = std::make_shared<RunEvents>(info[3].As<Napi::Function>(), Environment::of(env).channel(), worker_);
+  return run_task(
+      env, *worker_, JobKind::kExclusive,
+      [trainer = trainer_, train = dataset_of(info[0]), validation = dataset_of(info[1]),
+       plan = to_fit_plan(info[2].As<Napi::Object>()), run = run_] {
+        return trainer->fit(train, validation, plan, *run);
+      },
+      [run = run_](Napi::Env js, bool completed) -> Napi::Value {
+        run->deliver(js);  // whatever is left comes before the promise settles
+        run->release();
+        return Napi::Boolean::New(js, completed);
+      });
+}
+
+Napi::Value TrainerObject::evaluate(const Napi::CallbackInfo& info) {
+  stop_evaluation_ = std::make_shared<std::atomic<bool>>(false);
+  return run_task(
+      info.Env(), *worker_, JobKind::kExclusive,
+      [trainer = trainer_, dataset = dataset_of(info[0]), batch_size = info[1].As<Napi::Number>().Int64Value(),
+       stop = stop_evaluation_, worker = worker_.get()] {
+        return trainer->evaluate(dataset, batch_size, [&] { return stop->load() || worker->abandoned(); });
+      },
+      [](Napi::Env js, const std::optional<Evaluation>& evaluation) -> Napi::Value {
+        return evaluation ? to_js(js, *evaluation) : js.Undefined();
+      });
+}
+
+void TrainerObject::stop(const Napi::CallbackInfo& /*info*/) {
+  if (run_) run_->stop();
+  if (stop_evaluation_) stop_evaluation_->store(true);
+}
+
+}  // namespace densenet::binding

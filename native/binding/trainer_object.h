@@ -1,0 +1,38 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "binding/run_events.h"
+#include "core/train/trainer.h"
+
+namespace densenet::binding {
+
+/// A trainer in JavaScript. Its calls run on the thread of its model.
+class TrainerObject final : public Napi::ObjectWrap<TrainerObject> {
+ public:
+  static Napi::Function define(Napi::Env env);
+
+  /// new NativeTrainer(model, options)
+  explicit TrainerObject(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value step(const Napi::CallbackInfo& info);
+
+  /// fit(train, validation, plan, listener): Promise<boolean>, false when `stop` ended it
+  Napi::Value fit(const Napi::CallbackInfo& info);
+
+  /// evaluate(dataset, batchSize): Promise<Evaluation | undefined>, undefined when `stop` ended it
+  Napi::Value evaluate(const Napi::CallbackInfo& info);
+
+  /// Asks the running `fit` or `evaluate` to end before its next step.
+  void stop(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<Worker> worker_;
+  std::shared_ptr<Trainer> trainer_;
+  std::shared_ptr<RunEvents> run_;
+  std::shared_ptr<std::atomic<bool>> stop_evaluation_;
+};
+
+}  // namespace densenet::binding

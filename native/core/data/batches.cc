@@ -1,0 +1,61 @@
+#include "core/data/batches.h"
+
+#include <ATen/ATen.h>
+
+#include <string>
+#include <utility>
+
+#include "core/error.h"
+#include "core/runtime/tensor_copy.h"
+
+namespace densenet {
+
+DatasetBatches::DatasetBatches(DatasetPtr dataset, std::int64_t batch_size, std::int64_t smallest, c10::Device device)
+    : dataset_(std::move(dataset)),
+      images_(view_of(dataset_->images)),
+      labels_(view_of(dataset_->labels)),
+      batch_size_(batch_size),
+      smallest_(smallest),
+      device_(device) {}
+
+void DatasetBatches::start_epoch(at::Generator* shuffle) {
+  position_ = 0;
+  order_ = shuffle == nullptr ? at::Tensor() : at::randperm(dataset_->size(), *shuffle, at::kLong);
+}
+
+std::int64_t DatasetBatches::steps() const {
+  const std::int64_t whole = dataset_->size() / batch_size_;
+  const std::int64_t rest = dataset_->size() % batch_size_;
+  return rest >= smallest_ || (rest > 0 && whole == 0) ? whole + 1 : whole;
+}
+
+std::optional<Batch> DatasetBatches::next() {
+  const std::int64_t left = dataset_->size() - position_;
+  if (left <= 0) return std::nullopt;
+  std::int64_t count = std::min(batch_size_, left);
+  if (left - count < smallest_) count = left;
+  at::Tensor images;
+  at::Tensor labels;
+  if (order_.defined()) {
+    const at::Tensor chosen = order_.narrow(0, position_, count);
+    images = images_.index_select(0, chosen);
+    labels = labels_.index_select(0, chosen);
+  } else {
+    images = images_.narrow(0, position_, count);
+    labels = labels_.narrow(0, position_, count);
+  }
+  position_ += count;
+  return Batch{.images = images.to(device_), .labels = labels.to(device_, at::kLong)};
+}
+
+void check_labels(const at::Tensor& labels, std::int64_t num_classes) {
+  const at::Tensor bad = at::logical_or(labels.lt(0), labels.ge(num_classes)).nonzero();
+  if (bad.size(0) == 0) return;
+  const auto index = bad[0].item<std::int64_t>();
+  throw Error(code::kLabelOutOfRange,
+              "labels[" + std::to_string(index) + "] is " + std::to_string(labels[index].item<std::int64_t>()) +
+                  ", but the model has " + std::to_string(num_classes) + " classes, so a label is from 0 to " +
+                  std::to_string(num_classes - 1) + ". Mend the label, or create the model with more classes.");
+}
+
+}  // namespace densenet

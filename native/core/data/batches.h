@@ -1,0 +1,66 @@
+#pragma once
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include <optional>
+
+#include "core/data/dataset.h"
+
+namespace densenet {
+
+/// Some images and their labels, on the device on which they are used.
+struct Batch {
+  at::Tensor images;  ///< N×C×H×W
+  at::Tensor labels;  ///< N, int64
+
+  [[nodiscard]] std::int64_t size() const { return images.size(0); }
+};
+
+/// Where batches come from, epoch after epoch.
+class BatchSource {
+ public:
+  BatchSource() = default;
+  virtual ~BatchSource() = default;
+  BatchSource(const BatchSource&) = delete;
+  BatchSource& operator=(const BatchSource&) = delete;
+  BatchSource(BatchSource&&) = delete;
+  BatchSource& operator=(BatchSource&&) = delete;
+
+  /// Begins an epoch; a generator shuffles, none keeps the order.
+  virtual void start_epoch(at::Generator* shuffle) = 0;
+
+  /// The next batch of the epoch, or nothing at its end.
+  virtual std::optional<Batch> next() = 0;
+
+  /// Batches in an epoch.
+  [[nodiscard]] virtual std::int64_t steps() const = 0;
+};
+
+/// Batches of a data set in memory. The last may be smaller; one smaller than `smallest` joins the batch before it,
+/// since batch norm cannot learn from a single value a channel.
+class DatasetBatches final : public BatchSource {
+ public:
+  DatasetBatches(DatasetPtr dataset, std::int64_t batch_size, std::int64_t smallest, c10::Device device);
+
+  void start_epoch(at::Generator* shuffle) override;
+  std::optional<Batch> next() override;
+  [[nodiscard]] std::int64_t steps() const override;
+
+ private:
+  DatasetPtr dataset_;
+  at::Tensor images_;
+  at::Tensor labels_;
+  std::int64_t batch_size_;
+  std::int64_t smallest_;
+  c10::Device device_;
+  at::Tensor order_;  // undefined for the order of the data set
+  std::int64_t position_ = 0;
+};
+
+/// Throws ERR_LABEL_OUT_OF_RANGE, naming the first label that is no class. On the CPU, always: a label that reaches a
+/// CUDA kernel unchecked would make the device unusable.
+void check_labels(const at::Tensor& labels, std::int64_t num_classes);
+
+}  // namespace densenet

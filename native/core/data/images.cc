@@ -1,0 +1,36 @@
+#include "core/data/images.h"
+
+#include <ATen/ATen.h>
+
+#include <string>
+
+#include "core/error.h"
+
+namespace densenet {
+
+at::Tensor to_network_input(const at::Tensor& images, const ModelConfig& config) {
+  if (images.scalar_type() != at::kByte) return images.to(at::kFloat);
+  at::Tensor scaled = images.to(at::kFloat).div_(255.0);
+  if (config.mean.empty()) return scaled;
+  const auto channels = static_cast<std::int64_t>(config.mean.size());
+  const auto options = at::TensorOptions().dtype(at::kDouble);
+  const at::Tensor mean = at::tensor(config.mean, options).to(scaled.device(), at::kFloat).view({1, channels, 1, 1});
+  const at::Tensor std = at::tensor(config.std, options).to(scaled.device(), at::kFloat).view({1, channels, 1, 1});
+  return scaled.sub_(mean).div_(std);
+}
+
+void check_finite(const at::Tensor& images, const char* what) {
+  if (!images.is_floating_point()) return;
+  constexpr std::int64_t kImagesAtOnce = 256;  // bounds the memory of the check
+  for (std::int64_t start = 0; start < images.size(0); start += kImagesAtOnce) {
+    const std::int64_t count = std::min(kImagesAtOnce, images.size(0) - start);
+    const at::Tensor finite = at::isfinite(images.narrow(0, start, count)).flatten(1).all(1);
+    if (finite.all().item<bool>()) continue;
+    const std::int64_t index = start + at::logical_not(finite).nonzero()[0].item<std::int64_t>();
+    throw Error(code::kNonFiniteInput, std::string(what) + ": image " + std::to_string(index) +
+                                           " holds NaN or an infinity. Every value must be finite; check how the image "
+                                           "was normalised (a standard deviation of 0?) or leave it out.");
+  }
+}
+
+}  // namespace densenet

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <vector>
+
+#include "core/model/layer.h"
+
+namespace densenet {
+
+/// A dense block (section 3, equation 2): each layer reads the block's input and the outputs of all layers before it.
+/// The output is the input and every layer's output, joined: N×(C + layers·k)×H×W.
+class DenseBlockImpl : public torch::nn::Module {
+ public:
+  DenseBlockImpl(const ModelConfig& config, std::int64_t layers, std::int64_t in_channels, const DropoutPtr& dropout);
+
+  at::Tensor forward(const at::Tensor& input);
+
+  [[nodiscard]] std::int64_t out_channels() const { return out_channels_; }
+
+ private:
+  std::vector<DenseLayer> layers_;
+  std::int64_t out_channels_;
+};
+TORCH_MODULE(DenseBlock);
+
+}  // namespace densenet

@@ -1,0 +1,36 @@
+#include "core/model/layer.h"
+
+#include <ATen/ATen.h>
+
+#include <utility>
+
+namespace densenet {
+
+torch::nn::Conv2d same_convolution(std::int64_t in_channels, std::int64_t out_channels, std::int64_t kernel) {
+  return torch::nn::Conv2d(
+      torch::nn::Conv2dOptions(in_channels, out_channels, kernel).padding(kernel / 2).bias(false));
+}
+
+DenseLayerImpl::DenseLayerImpl(const ModelConfig& config, std::int64_t in_channels, DropoutPtr dropout)
+    : dropout_(std::move(dropout)), drop_inside_(config.drop_placement == DropPlacement::kConvolution) {
+  norm1_ = register_module("norm1", torch::nn::BatchNorm2d(in_channels));
+  if (!config.bottleneck) {
+    conv1_ = register_module("conv1", same_convolution(in_channels, config.growth_rate, 3));
+    return;
+  }
+  const std::int64_t width = config.bottleneck_size * config.growth_rate;
+  conv1_ = register_module("conv1", same_convolution(in_channels, width, 1));
+  norm2_ = register_module("norm2", torch::nn::BatchNorm2d(width));
+  conv2_ = register_module("conv2", same_convolution(width, config.growth_rate, 3));
+}
+
+at::Tensor DenseLayerImpl::forward(const at::Tensor& input) {
+  at::Tensor output = conv1_->forward(norm1_->forward(input).relu_());
+  if (conv2_) {
+    if (drop_inside_) output = dropout_->apply(output, is_training());
+    output = conv2_->forward(norm2_->forward(output).relu_());
+  }
+  return dropout_->apply(output, is_training());
+}
+
+}  // namespace densenet

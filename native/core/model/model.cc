@@ -1,0 +1,159 @@
+#include "core/model/model.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include "core/data/images.h"
+#include "core/error.h"
+#include "core/model/network.h"
+#include "core/runtime/device.h"
+#include "core/runtime/tensor_copy.h"
+#include "core/weights/tensor_file.h"
+
+namespace densenet {
+
+namespace {
+
+std::optional<at::Generator> generator_of(std::optional<std::uint64_t> seed) {
+  if (!seed) return std::nullopt;
+  return at::make_generator<at::CPUGeneratorImpl>(*seed);
+}
+
+/// Whether a dotted name is `prefix` or lies below it.
+bool is_below(const std::string& name, const std::string& prefix) {
+  return prefix.empty() || name == prefix || name.starts_with(prefix + ".");
+}
+
+DType described_type(const at::Tensor& tensor) {
+  return tensor.scalar_type() == at::kLong ? DType::kInt64 : DType::kFloat32;
+}
+
+/// The images on the network's device, checked and ready for it; the network is put into evaluation mode.
+at::Tensor prepare(NetworkImpl& network, const Model& model, const HostTensor& images) {
+  network.eval();
+  const at::Tensor view = view_of(images);
+  check_finite(view, "images");
+  return to_network_input(view.to(c10::Device(model.device())), model.config());
+}
+
+}  // namespace
+
+Model::Model(ModelConfig config, const std::string& device, std::optional<std::uint64_t> seed)
+    : config_(std::move(config)), network_(std::make_shared<NetworkImpl>(config_)) {
+  const c10::Device target = find_device(device);
+  device_ = target.str();
+  network_->initialize(generator_of(seed));  // on the CPU, so that one seed gives the same weights on every device
+  network_->to(target);
+}
+
+Model::~Model() = default;
+
+NetworkImpl& Model::network() const {
+  if (!network_) throw Error(code::kDisposed, "the model was disposed of. Create or load another.");
+  return *network_;
+}
+
+std::string Model::device() const { return device_; }
+
+HostTensor Model::forward(const HostTensor& images) {
+  const torch::NoGradGuard no_grad;
+  NetworkImpl& net = network();
+  return copy_to_host(net.forward(prepare(net, *this, images)));
+}
+
+std::vector<NamedTensor> Model::features(const HostTensor& images, std::span<const std::string> taps) {
+  const torch::NoGradGuard no_grad;
+  NetworkImpl& net = network();
+  std::vector<NamedTensor> outputs;
+  net.forward(prepare(net, *this, images), [&](const std::string& name, const at::Tensor& output) {
+    if (std::ranges::find(taps, name) != taps.end()) outputs.push_back({.name = name, .tensor = copy_to_host(output)});
+  });
+  return outputs;
+}
+
+TopClasses Model::predict(const HostTensor& images, std::int64_t k) {
+  const torch::NoGradGuard no_grad;
+  NetworkImpl& net = network();
+  const at::Tensor logits = net.forward(prepare(net, *this, images));
+  const auto [probability, index] = at::softmax(logits, 1, at::kFloat).topk(k, 1);
+  const at::Tensor probabilities = probability.to(at::kCPU).contiguous();
+  const at::Tensor indices = index.to(at::kCPU).contiguous();
+  const std::span<const float> values{probabilities.const_data_ptr<float>(),
+                                      static_cast<std::size_t>(probabilities.numel())};
+  const std::span<const std::int64_t> places{indices.const_data_ptr<std::int64_t>(),
+                                             static_cast<std::size_t>(indices.numel())};
+  return {.images = logits.size(0),
+          .k = k,
+          .index = {places.begin(), places.end()},
+          .probability = {values.begin(), values.end()}};
+}
+
+std::vector<StateInfo> Model::describe_state() const {
+  std::vector<StateInfo> infos;
+  for (const StateEntry& entry : state_of(network())) {
+    infos.push_back({.name = entry.name,
+                     .shape = entry.tensor.sizes().vec(),
+                     .dtype = described_type(entry.tensor),
+                     .is_parameter = entry.is_parameter});
+  }
+  return infos;
+}
+
+std::vector<NamedTensor> Model::state() const {
+  std::vector<NamedTensor> tensors;
+  for (const StateEntry& entry : state_of(network())) {
+    tensors.push_back({.name = entry.name, .tensor = copy_to_host(entry.tensor)});
+  }
+  return tensors;
+}
+
+std::vector<NamedTensor> Model::gradients() const {
+  std::vector<NamedTensor> tensors;
+  for (const auto& item : network().named_parameters()) {
+    const at::Tensor& gradient = item.value().grad();
+    if (gradient.defined()) tensors.push_back({.name = item.key(), .tensor = copy_to_host(gradient)});
+  }
+  return tensors;
+}
+
+void Model::load(const std::string& path, std::span<const TensorEntry> entries) {
+  const torch::NoGradGuard no_grad;
+  std::unordered_map<std::string, at::Tensor> own;
+  for (const StateEntry& entry : state_of(network())) own.emplace(entry.name, entry.tensor);
+  for (const TensorEntry& entry : entries) {
+    const auto found = own.find(entry.name);
+    if (found == own.end() || found->second.sizes() != at::IntArrayRef(entry.shape)) {
+      throw Error(code::kInternal, "tensor " + entry.name + " does not fit the model.");
+    }
+  }
+  // All are read before the first is copied, so that a file that fails half-way leaves the model as it was.
+  const std::vector<at::Tensor> tensors = read_tensors(path, entries);
+  for (std::size_t index = 0; index < tensors.size(); ++index) own.at(entries[index].name).copy_(tensors[index]);
+}
+
+void Model::save(const std::string& path, std::span<const std::byte> header) const {
+  std::vector<at::Tensor> tensors;
+  for (const StateEntry& entry : state_of(network())) tensors.push_back(entry.tensor);
+  write_tensors(path, header, tensors);
+}
+
+void Model::set_trainable(const std::string& prefix, bool trainable) {
+  for (const auto& item : network().named_parameters()) {
+    if (!is_below(item.key(), prefix)) continue;
+    at::Tensor parameter = item.value();
+    parameter.requires_grad_(trainable);
+    if (!trainable) parameter.mutable_grad() = at::Tensor();
+  }
+}
+
+void Model::replace_classifier(std::int64_t num_classes, std::optional<std::uint64_t> seed) {
+  network().replace_classifier(num_classes, generator_of(seed));
+  config_.num_classes = num_classes;
+}
+
+}  // namespace densenet

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/host_tensor.h"
+#include "core/model/config.h"
+#include "core/weights/tensor_entry.h"
+
+namespace densenet {
+
+class NetworkImpl;
+
+/// A parameter or buffer, described.
+struct StateInfo {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  DType dtype;
+  bool is_parameter;
+};
+
+/// What a prediction says of each image: the most probable classes, best first.
+struct TopClasses {
+  std::int64_t images = 0;
+  std::int64_t k = 0;                ///< classes an image
+  std::vector<std::int64_t> index;   ///< images × k
+  std::vector<float> probability;    ///< images × k
+};
+
+/// A network on a device, in terms of ordinary memory: what the binding calls. Not safe for several threads; the
+/// binding calls it from the model's own worker only. After `release` every call throws ERR_DISPOSED.
+class Model {
+ public:
+  /// Draws the weights from `seed`, or from libtorch's default generator where there is none.
+  Model(ModelConfig config, const std::string& device, std::optional<std::uint64_t> seed);
+  ~Model();
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+  Model(Model&&) = delete;
+  Model& operator=(Model&&) = delete;
+
+  /// Logits N×classes of images N×C×H×W, in evaluation mode.
+  HostTensor forward(const HostTensor& images);
+
+  /// The outputs of the named parts, in evaluation mode. A part is a child of `features`, such as `denseblock2`.
+  std::vector<NamedTensor> features(const HostTensor& images, std::span<const std::string> taps);
+
+  /// The `k` most probable classes of each image; `k` is at most the number of classes.
+  TopClasses predict(const HostTensor& images, std::int64_t k);
+
+  /// Every parameter and buffer, in the order of PyTorch's state dict.
+  [[nodiscard]] std::vector<StateInfo> describe_state() const;
+  [[nodiscard]] std::vector<NamedTensor> state() const;
+
+  /// The gradient of each parameter that has one since the last training step.
+  [[nodiscard]] std::vector<NamedTensor> gradients() const;
+
+  /// Copies the entries' tensors into the parameters and buffers of the same names and shapes: all or none.
+  void load(const std::string& path, std::span<const TensorEntry> entries);
+
+  /// Writes the header and then the whole state, in the order of `describe_state`.
+  void save(const std::string& path, std::span<const std::byte> header) const;
+
+  /// Lets the parameters at or below `prefix` learn, or not; an empty prefix means all.
+  void set_trainable(const std::string& prefix, bool trainable);
+
+  void replace_classifier(std::int64_t num_classes, std::optional<std::uint64_t> seed);
+
+  /// Gives the memory back.
+  void release() noexcept { network_.reset(); }
+
+  [[nodiscard]] const ModelConfig& config() const { return config_; }
+  [[nodiscard]] std::string device() const;
+
+  /// For the training code. Throws ERR_DISPOSED after `release`.
+  [[nodiscard]] NetworkImpl& network() const;
+
+ private:
+  ModelConfig config_;
+  std::string device_;
+  std::shared_ptr<NetworkImpl> network_;
+};
+
+}  // namespace densenet

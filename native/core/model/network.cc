@@ -1,0 +1,61 @@
+#include "core/model/network.h"
+
+#include <ATen/ATen.h>
+
+#include <utility>
+
+#include "core/model/initialization.h"
+
+namespace densenet {
+
+namespace {
+
+void collect(const torch::nn::Module& module, const std::string& prefix, std::vector<StateEntry>& entries) {
+  for (const auto& item : module.named_parameters(/*recurse=*/false)) {
+    entries.push_back({.name = prefix + item.key(), .tensor = item.value(), .is_parameter = true});
+  }
+  for (const auto& item : module.named_buffers(/*recurse=*/false)) {
+    entries.push_back({.name = prefix + item.key(), .tensor = item.value(), .is_parameter = false});
+  }
+  for (const auto& child : module.named_children()) collect(*child.value(), prefix + child.key() + ".", entries);
+}
+
+}  // namespace
+
+NetworkImpl::NetworkImpl(const ModelConfig& config)
+    : dropout_(std::make_shared<Dropout>()), initialization_(config.initialization) {
+  dropout_->rate = config.drop_rate;
+  features_ = register_module("features", Features(config, dropout_));
+  classifier_ = register_module("classifier", torch::nn::Linear(features_->out_channels(), config.num_classes));
+}
+
+at::Tensor NetworkImpl::forward(const at::Tensor& images, const Tap& tap) {
+  const at::Tensor output = features_->forward(images, tap).relu_();
+  return classifier_->forward(at::adaptive_avg_pool2d(output, {1, 1}).flatten(1));
+}
+
+void NetworkImpl::replace_classifier(std::int64_t num_classes, std::optional<at::Generator> generator) {
+  const at::TensorOptions options = classifier_->weight.options();
+  torch::nn::Linear classifier(features_->out_channels(), num_classes);
+  initialize_linear(*classifier, initialization_, std::move(generator));
+  classifier->to(options.device());
+  classifier_ = replace_module("classifier", classifier);
+}
+
+void NetworkImpl::initialize(std::optional<at::Generator> generator) {
+  for (const auto& module : modules(/*include_self=*/false)) {
+    if (auto* convolution = module->as<torch::nn::Conv2d>()) {
+      initialize_convolution(*convolution, initialization_, generator);
+    } else if (auto* linear = module->as<torch::nn::Linear>()) {
+      initialize_linear(*linear, initialization_, generator);
+    }  // batch norm starts as libtorch makes it: weight 1, bias 0, running mean 0 and variance 1
+  }
+}
+
+std::vector<StateEntry> state_of(const torch::nn::Module& module) {
+  std::vector<StateEntry> entries;
+  collect(module, "", entries);
+  return entries;
+}
+
+}  // namespace densenet

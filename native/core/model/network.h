@@ -1,0 +1,49 @@
+#pragma once
+
+#include <torch/nn/modules/linear.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/model/features.h"
+
+namespace densenet {
+
+/// A whole DenseNet: features, ReLU, global average pooling and a linear classifier. N×Cin×H×W to logits N×classes.
+class NetworkImpl : public torch::nn::Module {
+ public:
+  explicit NetworkImpl(const ModelConfig& config);
+
+  at::Tensor forward(const at::Tensor& images, const Tap& tap = nullptr);
+
+  /// Puts a new classifier, with fresh weights, in the place of the old one.
+  void replace_classifier(std::int64_t num_classes, std::optional<at::Generator> generator);
+
+  /// Draws every weight anew.
+  void initialize(std::optional<at::Generator> generator);
+
+  /// The source of every dropout mask; nothing for libtorch's default generator.
+  void set_dropout_generator(std::optional<at::Generator> generator) { dropout_->generator = std::move(generator); }
+
+  [[nodiscard]] bool has_dropout() const { return dropout_->rate > 0.0; }
+
+ private:
+  DropoutPtr dropout_;
+  Initialization initialization_;
+  Features features_{nullptr};
+  torch::nn::Linear classifier_{nullptr};
+};
+TORCH_MODULE(Network);
+
+/// A parameter or buffer under its name in torchvision's state dict.
+struct StateEntry {
+  std::string name;
+  at::Tensor tensor;
+  bool is_parameter;
+};
+
+/// All parameters and buffers in the order of PyTorch's `state_dict()`: module by module, parameters before buffers.
+std::vector<StateEntry> state_of(const torch::nn::Module& module);
+
+}  // namespace densenet

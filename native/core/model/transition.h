@@ -1,0 +1,25 @@
+#pragma once
+
+#include "core/model/layer.h"
+
+namespace densenet {
+
+/// What stands between two blocks (section 3): BN-ReLU-conv1×1 to ⌊θ·C⌋ channels, then 2×2 average pooling.
+class TransitionImpl : public torch::nn::Module {
+ public:
+  TransitionImpl(const ModelConfig& config, std::int64_t in_channels, DropoutPtr dropout);
+
+  at::Tensor forward(const at::Tensor& input);
+
+  [[nodiscard]] std::int64_t out_channels() const { return out_channels_; }
+
+ private:
+  torch::nn::BatchNorm2d norm_{nullptr};
+  torch::nn::Conv2d conv_{nullptr};
+  DropoutPtr dropout_;
+  bool drop_;
+  std::int64_t out_channels_;
+};
+TORCH_MODULE(Transition);
+
+}  // namespace densenet

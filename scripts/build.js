@@ -1,0 +1,155 @@
+'use strict';
+
+/**
+ * Builds the addon against a libtorch, and the TypeScript. Nothing is built again whose sources are as they were.
+ * `npm run build` builds against the libtorch that `npm run setup` would take.
+ */
+
+const { spawn } = require('node:child_process');
+const { createHash } = require('node:crypto');
+const { createWriteStream, existsSync } = require('node:fs');
+const { mkdir, readFile, readdir, rm, writeFile } = require('node:fs/promises');
+const os = require('node:os');
+const path = require('node:path');
+const { runScript, step } = require('./report');
+
+/** @typedef {import('../lib/runtime/locate').Libtorch} Libtorch */
+
+const root = path.join(__dirname, '..');
+const release = path.join(root, 'build', 'Release');
+const stampFile = path.join(root, 'build', 'stamp.json');
+
+/**
+ * A hash of files' names and contents; a folder stands for all files below it.
+ *
+ * @param {string[]} places Relative to the root.
+ * @param {string} [extra] Whatever else the result depends on.
+ */
+async function hashSources(places, extra = '') {
+  const hash = createHash('sha256').update(extra);
+  for (const place of places) {
+    const names = place.includes('.')
+      ? [place]
+      : (await readdir(path.join(root, place), { recursive: true, withFileTypes: true }))
+          .filter((entry) => entry.isFile())
+          .map((entry) => path.relative(root, path.join(entry.parentPath ?? entry.path, entry.name)));
+    for (const name of names.sort()) hash.update(name).update(await readFile(path.join(root, name)));
+  }
+  return hash.digest('hex');
+}
+
+/** @returns {Promise<Record<string, string | undefined>>} */
+async function readStamps() {
+  return readFile(stampFile, 'utf8').then(JSON.parse, () => ({}));
+}
+
+/**
+ * @param {string} name
+ * @param {string} hash
+ */
+async function writeStamp(name, hash) {
+  await mkdir(path.dirname(stampFile), { recursive: true });
+  await writeFile(stampFile, JSON.stringify({ ...(await readStamps()), [name]: hash }, undefined, 2));
+}
+
+/**
+ * Runs a command, its output kept in a log; a failure shows the end of it.
+ *
+ * @param {string[]} args Of Node.
+ * @param {string} log
+ * @param {(line: string) => void} onLine
+ * @returns {Promise<void>}
+ */
+function runNode(args, log, onLine) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    const file = createWriteStream(log);
+    let tail = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8');
+      stream.on('data', (/** @type {string} */ text) => {
+        file.write(text);
+        tail = (tail + text).slice(-4000);
+        for (const line of text.split('\n')) if (line) onLine(line);
+      });
+    }
+    child.on('error', reject);
+    child.on('close', (code) => {
+      file.end();
+      if (code === 0) resolve();
+      else reject(new Error(`${tail}\n\nThe command failed (${code}); the whole of its output is in ${log}.`));
+    });
+  });
+}
+
+/**
+ * @param {Libtorch} libtorch
+ * @param {boolean} force
+ */
+async function buildNative(libtorch, force) {
+  const core = path.join(release, `densenet_core-torch${libtorch.version}.so`);
+  const loader = path.join(release, 'libtorch_densenet.node');
+  const hash = await hashSources(['native', 'CMakeLists.txt'], `${libtorch.path} ${libtorch.version} ${libtorch.build}`);
+  const stamps = await readStamps();
+  if (!force && stamps['native'] === hash && existsSync(core) && existsSync(loader)) return 'as it was';
+  await mkdir(release, { recursive: true });
+  await step(`building the addon against libtorch ${libtorch.version} (${libtorch.build}); some minutes`, async (update) => {
+    const jobs = Math.max(1, Math.min(os.availableParallelism(), Math.floor(os.totalmem() / 3e9)));
+    const settings = [`--CDLIBTORCH_ROOT=${libtorch.path}`, `--CDLIBTORCH_VERSION=${libtorch.version}`];
+    const cmakeJs = require.resolve('cmake-js/bin/cmake-js');
+    await runNode([cmakeJs, 'build', '-O', 'build', ...settings, '-p', String(jobs)], path.join(root, 'build', 'build.log'), (line) => {
+      const progress = /^\s*\[\s*(\d+)(?:\/(\d+)\]|%\])/.exec(line);
+      if (progress) update(progress[2] ? `${progress[1]} of ${progress[2]}` : `${progress[1]} %`);
+    });
+  });
+  await writeStamp('native', hash);
+  return 'built';
+}
+
+/** @param {boolean} force */
+async function buildTypeScript(force) {
+  const hash = await hashSources(['lib', 'tsconfig.json', 'tsconfig.build.json', 'package.json', 'scripts/build.js']);
+  const dist = path.join(root, 'dist');
+  if (!force && (await readStamps())['typescript'] === hash && existsSync(path.join(dist, 'index.mjs'))) return 'as it was';
+  await step('compiling the TypeScript', async () => {
+    await rm(dist, { recursive: true, force: true });
+    await mkdir(path.join(root, 'build'), { recursive: true });
+    const compiler = require.resolve('typescript/bin/tsc');
+    await runNode([compiler, '-p', 'tsconfig.build.json'], path.join(root, 'build', 'tsc.log'), () => undefined);
+    await writeModuleEntry(dist);
+  });
+  await writeStamp('typescript', hash);
+  return 'built';
+}
+
+/**
+ * The entry for `import`: it gives out what `require` gives, so that there is one copy of every class and one addon.
+ *
+ * @param {string} dist
+ */
+async function writeModuleEntry(dist) {
+  const names = Object.keys(require(path.join(dist, 'index.js'))).sort();
+  await writeFile(
+    path.join(dist, 'index.mjs'),
+    `import library from './index.js';\n\nexport const {\n${names.map((name) => `  ${name},\n`).join('')}} = library;\n`,
+  );
+  await writeFile(path.join(dist, 'index.d.mts'), "export * from './index.js';\n");
+}
+
+/**
+ * @param {{ libtorch: Libtorch, force?: boolean }} options
+ * @returns {Promise<void>}
+ */
+async function build({ libtorch, force = false }) {
+  await buildNative(libtorch, force);
+  await buildTypeScript(force);
+}
+
+module.exports = { build };
+
+if (require.main === module) {
+  runScript(async () => {
+    const { findOrFetchLibtorch } = require('./setup');
+    await build({ libtorch: await findOrFetchLibtorch(), force: process.argv.includes('--force') });
+  });
+}

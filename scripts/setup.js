@@ -1,0 +1,132 @@
+'use strict';
+
+/**
+ * Finds or fetches whatever the package needs to be built and run: npm packages, libtorch, the built addon. It runs on
+ * Node's own modules, so it works before anything is installed, and it does nothing twice. `npm run setup` calls it;
+ * `npm start`, `npm test` and `npm run lint` call it first.
+ */
+
+const { spawn } = require('node:child_process');
+const { readFile, writeFile } = require('node:fs/promises');
+const { createHash } = require('node:crypto');
+const path = require('node:path');
+const { fetchLibtorch, pinnedVersion, runCommand } = require('../lib/runtime/fetch');
+const { compareVersions, locateLibtorch } = require('../lib/runtime/locate');
+const { runScript, step } = require('./report');
+
+/** @typedef {import('../lib/runtime/locate').Libtorch} Libtorch */
+
+const root = path.join(__dirname, '..');
+
+/** The oldest libtorch that the sources build against. */
+const oldestLibtorch = '2.11.0';
+
+const mends = {
+  linux: 'sudo apt-get install g++ cmake   (or your system\'s own packages; CMake also comes with `pip install cmake`)',
+  darwin: 'xcode-select --install && brew install cmake',
+  win32: 'install Visual Studio Build Tools with C++, and CMake',
+};
+
+function checkNode() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major > 20 || (major === 20 && minor >= 17)) return;
+  throw new Error(`Node ${process.versions.node} is too old; Node 20.17 or newer is needed.`);
+}
+
+async function checkTools() {
+  const compilers = [process.env['CXX'], 'c++', 'g++', 'clang++', 'cl'].filter((name) => name !== undefined);
+  const works = async (/** @type {string} */ tool, /** @type {string[]} */ args) =>
+    (await runCommand(tool, args, process.env)).code !== null;
+  const found = await Promise.all([works('cmake', ['--version']), ...compilers.map((name) => works(name, ['--version']))]);
+  const missing = [...(found[0] ? [] : ['CMake']), ...(found.slice(1).includes(true) ? [] : ['a C++ compiler'])];
+  if (missing.length === 0) return;
+  const mend = mends[/** @type {keyof typeof mends} */ (process.platform)] ?? mends.linux;
+  throw new Error(`${missing.join(' and ')} cannot be found, and the addon is built from its sources. Mend it with:\n  ${mend}`);
+}
+
+/** Installs the npm packages when they are missing, or were installed from another lock file. */
+async function installPackages() {
+  const hash = createHash('sha256').update(await readFile(path.join(root, 'package-lock.json'))).digest('hex');
+  const stamp = path.join(root, 'node_modules', '.libtorch-densenet-lock');
+  if ((await readFile(stamp, 'utf8').catch(() => '')) === hash) return;
+  await step('npm ci', async () => {
+    const { code, output } = await runCommand('npm', ['ci', '--no-audit', '--no-fund'], process.env, root);
+    if (code !== 0) throw new Error(`npm ci failed:\n${output.slice(-3000)}`);
+    await writeFile(stamp, hash);
+  });
+}
+
+/**
+ * The libtorch to build against and to run on.
+ *
+ * @returns {Promise<Libtorch>}
+ */
+async function findOrFetchLibtorch() {
+  const accept = (/** @type {string} */ version) => compareVersions(version, oldestLibtorch) >= 0;
+  const { libtorch, tried } = await locateLibtorch({ accept, needHeaders: true });
+  if (libtorch) return libtorch;
+  if (process.env['LIBTORCH']) {
+    const said = tried.map(({ place, result }) => `${place}: ${result}`).join('; ');
+    throw new Error(
+      `LIBTORCH is set, but it cannot be used (${said}). It must hold libtorch ${oldestLibtorch} or newer with its headers. ` +
+        'Mend it, or unset it to have libtorch found or fetched.',
+    );
+  }
+  return step(`fetching libtorch ${pinnedVersion} (CPU, about 190 MB)`, (update) =>
+    fetchLibtorch({ report: update, progress: (done, total) => update(describeBytes(done, total)) }),
+  );
+}
+
+/**
+ * @param {number} done
+ * @param {number | undefined} total
+ */
+function describeBytes(done, total) {
+  const megabytes = `${Math.floor(done / 5e6) * 5} MB`;
+  return total === undefined ? megabytes : `${megabytes} of ${Math.round(total / 1e6)}`;
+}
+
+/**
+ * Makes everything ready.
+ *
+ * @returns {Promise<Libtorch>} The libtorch that the addon was built against.
+ */
+async function setup() {
+  const started = performance.now();
+  checkNode();
+  await checkTools();
+  await installPackages();
+  const libtorch = await findOrFetchLibtorch();
+  await require('./build').build({ libtorch });
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  console.log(`✔ ready: libtorch ${libtorch.version} (${libtorch.build}) in ${libtorch.path} (${seconds} s)`);
+  return libtorch;
+}
+
+/**
+ * Runs a Node program with this terminal as its own.
+ *
+ * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} [env]
+ * @returns {Promise<number>} Its exit code.
+ */
+function runInherited(args, env = process.env) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { cwd: root, stdio: 'inherit', env });
+    // The child gets Ctrl-C from the terminal itself; this process must outlive it to pass on its exit code.
+    const ignore = () => undefined;
+    process.on('SIGINT', ignore);
+    const pass = () => child.kill('SIGTERM');
+    process.on('SIGTERM', pass);
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      process.off('SIGINT', ignore);
+      process.off('SIGTERM', pass);
+      resolve(code ?? (signal === 'SIGINT' ? 130 : 1));
+    });
+  });
+}
+
+module.exports = { findOrFetchLibtorch, root, runInherited, setup };
+
+if (require.main === module) runScript(setup);
