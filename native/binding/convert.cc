@@ -112,12 +112,19 @@ ScheduleOptions to_schedule_options(const Napi::Object& object) {
 
 Augmentation to_augmentation(const Napi::Object& object) {
   Augmentation change;
-  if (text(object, "type") == "randomCrop") {
+  const std::string type = text(object, "type");
+  if (type == "randomCrop") {
     change.kind = Augmentation::Kind::kRandomCrop;
     change.padding = integer(object, "padding");
-  } else {
+  } else if (type == "randomHorizontalFlip") {
     change.kind = Augmentation::Kind::kRandomHorizontalFlip;
     change.probability = number(object, "probability");
+  } else {
+    change.kind = Augmentation::Kind::kRandomAffine;
+    change.degrees = number(object, "degrees");
+    const auto scale = numbers<double>(object.Get("scale"));
+    change.scale_min = scale.at(0);
+    change.scale_max = scale.at(1);
   }
   return change;
 }

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <numbers>
 #include <utility>
 
 namespace densenet {
@@ -38,6 +39,28 @@ at::Tensor random_horizontal_flip(const at::Tensor& images, double probability, 
   return at::where(chosen.view({-1, 1, 1, 1}), images.flip({3}), images);
 }
 
+/// A number for each image, uniform in [low, high).
+at::Tensor draw_uniform(std::int64_t count, double low, double high, at::Generator& generator) {
+  return at::rand({count}, generator).mul_(high - low).add_(low);
+}
+
+at::Tensor random_affine(const at::Tensor& images, const Augmentation& change, at::Generator& generator) {
+  const std::int64_t count = images.size(0);
+  const at::Tensor angle = draw_uniform(count, -change.degrees, change.degrees, generator).mul_(std::numbers::pi / 180);
+  const at::Tensor scale = draw_uniform(count, change.scale_min, change.scale_max, generator);
+  // The map goes from the place in the result to the place in the source, in units of half a side: so the angle turns
+  // the other way, the scale divides, and the sides' ratio keeps a turn of an oblong image a turn.
+  const double ratio = static_cast<double>(images.size(2)) / static_cast<double>(images.size(3));
+  const at::Tensor cosine = angle.cos().div_(scale);
+  const at::Tensor sine = angle.sin().div_(scale);
+  const at::Tensor zero = at::zeros_like(scale);
+  const at::Tensor map = at::stack({cosine, sine * ratio, zero, -sine / ratio, cosine, zero}, 1).view({count, 2, 3});
+  const at::Tensor grid = at::affine_grid_generator(map.to(images.device()), images.sizes(), /*align_corners=*/false);
+  const at::Tensor source = images.to(at::kFloat);
+  const at::Tensor result = at::grid_sampler(source, grid, /*bilinear*/ 0, /*zeros*/ 0, /*align_corners=*/false);
+  return images.is_floating_point() ? result : result.round_().to(images.scalar_type());
+}
+
 }  // namespace
 
 at::Tensor augment(at::Tensor images, std::span<const Augmentation> changes, at::Generator& generator) {
@@ -48,6 +71,9 @@ at::Tensor augment(at::Tensor images, std::span<const Augmentation> changes, at:
         break;
       case Augmentation::Kind::kRandomHorizontalFlip:
         images = random_horizontal_flip(images, change.probability, generator);
+        break;
+      case Augmentation::Kind::kRandomAffine:
+        images = random_affine(images, change, generator);
         break;
     }
   }

@@ -13,10 +13,14 @@ struct Augmentation {
   enum class Kind : std::uint8_t {
     kRandomCrop,            ///< pads with zeros on every side, then cuts the old size out at a random place
     kRandomHorizontalFlip,  ///< mirrors left and right
+    kRandomAffine,          ///< turns and scales about the centre, with bilinear sampling and zeros outside
   };
   Kind kind = Kind::kRandomCrop;
   std::int64_t padding = 0;  ///< of the random crop, pixels
   double probability = 0.5;  ///< of the flip
+  double degrees = 0.0;      ///< of the affine map: the angle is uniform in ±degrees
+  double scale_min = 1.0;    ///< of the affine map: the scale is uniform between the two
+  double scale_max = 1.0;
 };
 
 /// Applies the changes in order to images N×C×H×W of any type and device.
