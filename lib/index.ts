@@ -5,17 +5,17 @@
 export { DenseNetError, isDenseNetError, type ErrorCode } from './errors';
 export type { TensorArray, TensorData } from './tensor';
 export { manualSeed, runtimeInfo, type RuntimeInfo } from './runtime/info';
-export {
-  DenseNet,
-  type ClassProbability,
-  type CreateOptions,
-  type Device,
-  type Prediction,
-} from './model/densenet';
+export { DenseNet, type ClassProbability, type CreateOptions, type Device, type Prediction } from './model/densenet';
 export type { ModelConfig, Normalization } from './model/config';
 export { variantNames, type Variant } from './model/variants';
 export type { LoadReport, LoadWeightsOptions, SaveWeightsOptions } from './model/weights';
-export { Trainer, type EvaluateOptions, type FitOptions, type LabelledBatch, type StepResult } from './training/trainer';
+export {
+  Trainer,
+  type EvaluateOptions,
+  type FitOptions,
+  type LabelledBatch,
+  type StepResult,
+} from './training/trainer';
 export type { OptimizerOptions, AdamOptions, SgdOptions, ScheduleOptions, TrainerOptions } from './training/options';
 export type { EpochEvent, History, Metrics, StepEvent, TrainingEvent } from './training/events';
 export type { ClassMetrics, Evaluation } from './training/evaluation';

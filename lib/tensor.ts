@@ -23,13 +23,17 @@ export function checkTensor(name: string, value: unknown, allowed: readonly stri
   const { data, shape } = value as Partial<TensorData>;
   const kind = typedArrayKind(data);
   // A Node Buffer is a Uint8Array in all but name.
-  if (kind === undefined || !allowed.includes(kind)) throw invalidArgument(`${name}.data`, `a ${allowed.join(' or ')}`, data);
+  if (kind === undefined || !allowed.includes(kind))
+    throw invalidArgument(`${name}.data`, `a ${allowed.join(' or ')}`, data);
   if (!Array.isArray(shape) || !shape.every((length) => Number.isSafeInteger(length) && length >= 0))
     throw invalidArgument(`${name}.shape`, 'an array of whole numbers', shape);
   const expected = elementCount(shape);
   const actual = (data as TensorArray).length;
   if (expected !== actual)
-    throw new DenseNetError('ERR_INVALID_ARGUMENT', `${name}.data has ${actual} values, but the shape [${shape.join(', ')}] has ${expected}. Make them agree.`);
+    throw new DenseNetError(
+      'ERR_INVALID_ARGUMENT',
+      `${name}.data has ${actual} values, but the shape [${shape.join(', ')}] has ${expected}. Make them agree.`,
+    );
   return value as TensorData;
 }
 
@@ -38,9 +42,15 @@ export function checkImages(name: string, value: unknown, channels?: number): Te
   const images = checkTensor(name, value, ['Float32Array', 'Uint8Array']);
   const [count, depth, height, width] = images.shape;
   if (images.shape.length !== 4)
-    throw new DenseNetError('ERR_INVALID_ARGUMENT', `${name}.shape must be N×C×H×W, four lengths; got [${images.shape.join(', ')}].`);
+    throw new DenseNetError(
+      'ERR_INVALID_ARGUMENT',
+      `${name}.shape must be N×C×H×W, four lengths; got [${images.shape.join(', ')}].`,
+    );
   if (!count || !depth || !height || !width)
-    throw new DenseNetError('ERR_INVALID_ARGUMENT', `${name}.shape must have no zero; got [${images.shape.join(', ')}].`);
+    throw new DenseNetError(
+      'ERR_INVALID_ARGUMENT',
+      `${name}.shape must have no zero; got [${images.shape.join(', ')}].`,
+    );
   if (channels !== undefined && depth !== channels)
     throw new DenseNetError(
       'ERR_INVALID_ARGUMENT',

@@ -14,33 +14,51 @@ export function show(value: unknown): string {
   }
   if (typeof value === 'function') return 'a function';
   const kind = Object.prototype.toString.call(value).slice(8, -1);
-  return ArrayBuffer.isView(value) ? `a ${kind} of ${value.byteLength} bytes` : kind === 'Object' ? 'an object' : `a ${kind}`;
+  return ArrayBuffer.isView(value)
+    ? `a ${kind} of ${value.byteLength} bytes`
+    : kind === 'Object'
+      ? 'an object'
+      : `a ${kind}`;
 }
 
 /** The one sentence in which every bad argument is reported: what was given, what is allowed. */
-export function invalidArgument(name: string, expected: string, actual: unknown, code: ErrorCode = 'ERR_INVALID_ARGUMENT') {
+export function invalidArgument(
+  name: string,
+  expected: string,
+  actual: unknown,
+  code: ErrorCode = 'ERR_INVALID_ARGUMENT',
+) {
   return new DenseNetError(code, `${name} must be ${expected}; got ${show(actual)}.`);
 }
 
 /** The name nearest to `given`, as a sentence to end a message with, or nothing when none is near. */
 export function didYouMean(given: string, names: readonly string[]): string {
   if (names.length === 0) return '';
-  const best = closest(given, names as string[]);
+  const best = closest(given, names);
   return distance(given, best) <= Math.max(2, given.length / 2) ? ` Did you mean ${JSON.stringify(best)}?` : '';
 }
 
 export function checkInteger(name: string, value: unknown, min: number, max = Number.MAX_SAFE_INTEGER): number {
   if (!Number.isInteger(value) || (value as number) < min || (value as number) > max)
-    throw invalidArgument(name, max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`, value);
+    throw invalidArgument(
+      name,
+      max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`,
+      value,
+    );
   return value as number;
 }
 
 /** Checks a finite number in [min, max]; `exclusive` leaves `max` itself out. */
 export function checkNumber(name: string, value: unknown, min = -Infinity, max = Infinity, exclusive = false): number {
-  const bad = typeof value !== 'number' || !Number.isFinite(value) || value < min || value > max || (exclusive && value === max);
+  const bad =
+    typeof value !== 'number' || !Number.isFinite(value) || value < min || value > max || (exclusive && value === max);
   if (bad) {
     const range =
-      max === Infinity ? (min === -Infinity ? '' : ` of at least ${min}`) : ` from ${min} to ${exclusive ? 'below ' : ''}${max}`;
+      max === Infinity
+        ? min === -Infinity
+          ? ''
+          : ` of at least ${min}`
+        : ` from ${min} to ${exclusive ? 'below ' : ''}${max}`;
     throw invalidArgument(name, `a finite number${range}`, value);
   }
   return value;
@@ -57,7 +75,12 @@ export function checkString(name: string, value: unknown): string {
 }
 
 /** Checks that a value is one of a few names; the message gives them all, and the nearest. */
-export function checkOneOf<T extends string>(name: string, value: unknown, allowed: readonly T[], code: ErrorCode = 'ERR_INVALID_ARGUMENT'): T {
+export function checkOneOf<T extends string>(
+  name: string,
+  value: unknown,
+  allowed: readonly T[],
+  code: ErrorCode = 'ERR_INVALID_ARGUMENT',
+): T {
   if (allowed.includes(value as T)) return value as T;
   const hint = typeof value === 'string' ? didYouMean(value, allowed) : '';
   const list = allowed.map((item) => JSON.stringify(item)).join(', ');
@@ -65,12 +88,20 @@ export function checkOneOf<T extends string>(name: string, value: unknown, allow
 }
 
 /** Checks a plain options object, and that it has no key but the allowed ones. */
-export function checkOptions<T extends object>(name: string, value: T | undefined, allowed: readonly (keyof T & string)[]): T {
+export function checkOptions<T extends object>(
+  name: string,
+  value: T | undefined,
+  allowed: readonly (keyof T & string)[],
+): T {
   if (value === undefined) return {} as T;
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidArgument(name, 'an object', value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalidArgument(name, 'an object', value);
   for (const key of Object.keys(value)) {
     if (!(allowed as readonly string[]).includes(key))
-      throw new DenseNetError('ERR_INVALID_ARGUMENT', `${name} has no option ${JSON.stringify(key)}; the options are ${allowed.join(', ')}.${didYouMean(key, allowed)}`);
+      throw new DenseNetError(
+        'ERR_INVALID_ARGUMENT',
+        `${name} has no option ${JSON.stringify(key)}; the options are ${allowed.join(', ')}.${didYouMean(key, allowed)}`,
+      );
   }
   return value;
 }
@@ -79,7 +110,12 @@ export function checkOptions<T extends object>(name: string, value: T | undefine
 export function checkSignal(name: string, value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined;
   const signal = value as AbortSignal | null;
-  if (typeof signal !== 'object' || signal === null || typeof signal.aborted !== 'boolean' || typeof signal.addEventListener !== 'function')
+  if (
+    typeof signal !== 'object' ||
+    signal === null ||
+    typeof signal.aborted !== 'boolean' ||
+    typeof signal.addEventListener !== 'function'
+  )
     throw invalidArgument(name, 'an AbortSignal', value);
   return signal;
 }

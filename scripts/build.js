@@ -89,19 +89,29 @@ function runNode(args, log, onLine) {
 async function buildNative(libtorch, force) {
   const core = path.join(release, `densenet_core-torch${libtorch.version}.so`);
   const loader = path.join(release, 'libtorch_densenet.node');
-  const hash = await hashSources(['native', 'CMakeLists.txt'], `${libtorch.path} ${libtorch.version} ${libtorch.build}`);
+  const hash = await hashSources(
+    ['native', 'CMakeLists.txt'],
+    `${libtorch.path} ${libtorch.version} ${libtorch.build}`,
+  );
   const stamps = await readStamps();
   if (!force && stamps['native'] === hash && existsSync(core) && existsSync(loader)) return 'as it was';
   await mkdir(release, { recursive: true });
-  await step(`building the addon against libtorch ${libtorch.version} (${libtorch.build}); some minutes`, async (update) => {
-    const jobs = Math.max(1, Math.min(os.availableParallelism(), Math.floor(os.totalmem() / 3e9)));
-    const settings = [`--CDLIBTORCH_ROOT=${libtorch.path}`, `--CDLIBTORCH_VERSION=${libtorch.version}`];
-    const cmakeJs = require.resolve('cmake-js/bin/cmake-js');
-    await runNode([cmakeJs, 'build', '-O', 'build', ...settings, '-p', String(jobs)], path.join(root, 'build', 'build.log'), (line) => {
-      const progress = /^\s*\[\s*(\d+)(?:\/(\d+)\]|%\])/.exec(line);
-      if (progress) update(progress[2] ? `${progress[1]} of ${progress[2]}` : `${progress[1]} %`);
-    });
-  });
+  await step(
+    `building the addon against libtorch ${libtorch.version} (${libtorch.build}); some minutes`,
+    async (update) => {
+      const jobs = Math.max(1, Math.min(os.availableParallelism(), Math.floor(os.totalmem() / 3e9)));
+      const settings = [`--CDLIBTORCH_ROOT=${libtorch.path}`, `--CDLIBTORCH_VERSION=${libtorch.version}`];
+      const cmakeJs = require.resolve('cmake-js/bin/cmake-js');
+      await runNode(
+        [cmakeJs, 'build', '-O', 'build', ...settings, '-p', String(jobs)],
+        path.join(root, 'build', 'build.log'),
+        (line) => {
+          const progress = /^\s*\[\s*(\d+)(?:\/(\d+)\]|%\])/.exec(line);
+          if (progress) update(progress[2] ? `${progress[1]} of ${progress[2]}` : `${progress[1]} %`);
+        },
+      );
+    },
+  );
   await writeStamp('native', hash);
   return 'built';
 }
@@ -110,7 +120,8 @@ async function buildNative(libtorch, force) {
 async function buildTypeScript(force) {
   const hash = await hashSources(['lib', 'tsconfig.json', 'tsconfig.build.json', 'package.json', 'scripts/build.js']);
   const dist = path.join(root, 'dist');
-  if (!force && (await readStamps())['typescript'] === hash && existsSync(path.join(dist, 'index.mjs'))) return 'as it was';
+  if (!force && (await readStamps())['typescript'] === hash && existsSync(path.join(dist, 'index.mjs')))
+    return 'as it was';
   await step('compiling the TypeScript', async () => {
     await rm(dist, { recursive: true, force: true });
     await mkdir(path.join(root, 'build'), { recursive: true });

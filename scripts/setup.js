@@ -22,7 +22,7 @@ const root = path.join(__dirname, '..');
 const oldestLibtorch = '2.11.0';
 
 const mends = {
-  linux: 'sudo apt-get install g++ cmake   (or your system\'s own packages; CMake also comes with `pip install cmake`)',
+  linux: "sudo apt-get install g++ cmake   (or your system's own packages; CMake also comes with `pip install cmake`)",
   darwin: 'xcode-select --install && brew install cmake',
   win32: 'install Visual Studio Build Tools with C++, and CMake',
 };
@@ -37,16 +37,23 @@ async function checkTools() {
   const compilers = [process.env['CXX'], 'c++', 'g++', 'clang++', 'cl'].filter((name) => name !== undefined);
   const works = async (/** @type {string} */ tool, /** @type {string[]} */ args) =>
     (await runCommand(tool, args, process.env)).code !== null;
-  const found = await Promise.all([works('cmake', ['--version']), ...compilers.map((name) => works(name, ['--version']))]);
+  const found = await Promise.all([
+    works('cmake', ['--version']),
+    ...compilers.map((name) => works(name, ['--version'])),
+  ]);
   const missing = [...(found[0] ? [] : ['CMake']), ...(found.slice(1).includes(true) ? [] : ['a C++ compiler'])];
   if (missing.length === 0) return;
   const mend = mends[/** @type {keyof typeof mends} */ (process.platform)] ?? mends.linux;
-  throw new Error(`${missing.join(' and ')} cannot be found, and the addon is built from its sources. Mend it with:\n  ${mend}`);
+  throw new Error(
+    `${missing.join(' and ')} cannot be found, and the addon is built from its sources. Mend it with:\n  ${mend}`,
+  );
 }
 
 /** Installs the npm packages when they are missing, or were installed from another lock file. */
 async function installPackages() {
-  const hash = createHash('sha256').update(await readFile(path.join(root, 'package-lock.json'))).digest('hex');
+  const hash = createHash('sha256')
+    .update(await readFile(path.join(root, 'package-lock.json')))
+    .digest('hex');
   const stamp = path.join(root, 'node_modules', '.libtorch-densenet-lock');
   if ((await readFile(stamp, 'utf8').catch(() => '')) === hash) return;
   await step('npm ci', async () => {
@@ -107,12 +114,12 @@ async function setup() {
  * Runs a Node program with this terminal as its own.
  *
  * @param {string[]} args
- * @param {NodeJS.ProcessEnv} [env]
+ * @param {'inherit' | 'ignore'} [stdout]
  * @returns {Promise<number>} Its exit code.
  */
-function runInherited(args, env = process.env) {
+function runInherited(args, stdout = 'inherit') {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { cwd: root, stdio: 'inherit', env });
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ['inherit', stdout, 'inherit'] });
     // The child gets Ctrl-C from the terminal itself; this process must outlive it to pass on its exit code.
     const ignore = () => undefined;
     process.on('SIGINT', ignore);

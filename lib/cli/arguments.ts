@@ -13,7 +13,8 @@ export function wholeNumber(min: number): (text: string) => number {
 /** A parser of numbers above 0, for commander. */
 export function positiveNumber(text: string): number {
   const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('It must be a number above 0.');
+  if (text.trim() === '' || !Number.isFinite(value) || value <= 0)
+    throw new InvalidArgumentError('It must be a number above 0.');
   return value;
 }
 
@@ -27,5 +28,7 @@ export function jsonOption(): Option {
 
 /** The data sets that a name stands for. */
 export function dataOption(): Option {
-  return new Option('--data <name>', 'what to work on; digits ships with the package').choices(['digits']).default('digits');
+  return new Option('--data <name>', 'what to work on; digits ships with the package')
+    .choices(['digits'])
+    .default('digits');
 }

@@ -23,7 +23,10 @@ export function predictCommand(): Command {
     .option('--top <n>', 'how many classes to list for each picture', wholeNumber(1), 3)
     .addOption(deviceOption())
     .addOption(
-      new Option('--invert <when>', 'exchange dark and bright: auto does it for a grey picture with a bright edge when the model learned from dark ones')
+      new Option(
+        '--invert <when>',
+        'exchange dark and bright: auto does it for a grey picture with a bright edge when the model learned from dark ones',
+      )
         .choices(['auto', 'yes', 'no'])
         .default('auto'),
     )

@@ -64,14 +64,28 @@ async function train(options: TrainOptions): Promise<void> {
   const label = await saveSample(testSet, sample);
   if (options.json) {
     const { loss, top1, size } = evaluation;
-    console.log(JSON.stringify({ type: 'result', test: { loss, top1, size }, seconds: history?.seconds, interrupted, weights, sample }));
+    console.log(
+      JSON.stringify({
+        type: 'result',
+        test: { loss, top1, size },
+        seconds: history?.seconds,
+        interrupted,
+        weights,
+        sample,
+      }),
+    );
   } else {
     summarize(evaluation, history, trainSet.size, { weights, sample, label });
   }
   if (interrupted) process.exitCode = 130;
 }
 
-async function introduce(model: DenseNet, trainSet: ArrayDataset, testSet: ArrayDataset, { json }: TrainOptions): Promise<void> {
+async function introduce(
+  model: DenseNet,
+  trainSet: ArrayDataset,
+  testSet: ArrayDataset,
+  { json }: TrainOptions,
+): Promise<void> {
   if (json) return;
   const { libtorch, cuda, threads } = await runtimeInfo();
   const place = model.device === 'cpu' ? `the CPU, ${threads} threads (${cuda.reason ?? 'asked for'})` : model.device;

@@ -59,8 +59,7 @@ function toIndices(labels: unknown, size: number, classes = 1_000_000): Int32Arr
  */
 export function subset(dataset: Dataset, indices: readonly number[]): ArrayDataset {
   checkDataset(dataset);
-  if (!Array.isArray(indices) || indices.length === 0) throw invalidArgument('indices', 'an array of at least one index', indices);
-  indices.forEach((index, place) => checkInteger(`indices[${place}]`, index, 0, dataset.size - 1));
+  checkIndices(indices, dataset.size);
   const { data, shape } = dataset.images;
   const length = data.length / dataset.size;
   const picked = data.slice(0, 0).constructor as new (length: number) => typeof data;
@@ -104,6 +103,12 @@ export function split(dataset: Dataset, fraction: number, options?: { seed?: num
     );
   const ascending = (a: number, b: number): number => a - b;
   return [subset(dataset, first.sort(ascending)), subset(dataset, second.sort(ascending))];
+}
+
+function checkIndices(indices: unknown, size: number): void {
+  if (!Array.isArray(indices) || indices.length === 0)
+    throw invalidArgument('indices', 'an array of at least one index', indices);
+  indices.forEach((index, place) => checkInteger(`indices[${place}]`, index, 0, size - 1));
 }
 
 function checkDataset(dataset: Dataset): void {

@@ -26,7 +26,11 @@ export async function readPicture(path: string, { channels, size }: PictureOptio
       `a picture can be read for a model of 1 or 3 channels, and this one takes ${channels}. Pass its channels as arrays.`,
     );
   await access(path).catch((error: unknown) => {
-    throw new DenseNetError('ERR_FILE', `${path} cannot be read: ${String(error instanceof Error ? error.message : error)}`, { cause: error });
+    throw new DenseNetError(
+      'ERR_FILE',
+      `${path} cannot be read: ${String(error instanceof Error ? error.message : error)}`,
+      { cause: error },
+    );
   });
   // Loaded only when a picture is read: those who pass arrays need no decoder.
   const { default: sharp } = await import('sharp');
@@ -54,6 +58,7 @@ function toPlanes(pixels: Uint8Array, channels: number): Uint8Array {
   const area = pixels.length / channels;
   const planes = new Uint8Array(pixels.length);
   for (let channel = 0; channel < channels; channel += 1)
-    for (let place = 0; place < area; place += 1) planes[channel * area + place] = pixels[place * channels + channel] as number;
+    for (let place = 0; place < area; place += 1)
+      planes[channel * area + place] = pixels[place * channels + channel] as number;
   return planes;
 }

@@ -48,8 +48,11 @@ export function checkTransforms(name: string, value: unknown): Transform[] {
   if (!Array.isArray(value)) throw invalidArgument(name, 'an array of transforms', value);
   return value.map((item: unknown, index) => {
     const transform = item as Transform | null;
-    if (typeof transform !== 'object' || transform === null) throw invalidArgument(`${name}[${index}]`, 'a transform', item);
-    switch (checkOneOf(`${name}[${index}].type`, transform.type, ['randomCrop', 'randomHorizontalFlip', 'randomAffine'])) {
+    if (typeof transform !== 'object' || transform === null)
+      throw invalidArgument(`${name}[${index}]`, 'a transform', item);
+    switch (
+      checkOneOf(`${name}[${index}].type`, transform.type, ['randomCrop', 'randomHorizontalFlip', 'randomAffine'])
+    ) {
       case 'randomCrop':
         return randomCrop(withoutType(transform));
       case 'randomHorizontalFlip':

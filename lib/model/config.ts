@@ -65,13 +65,15 @@ const LARGEST = 1_000_000;
 /** A checked configuration from a variant's name, single fields, or both; what is not given is DenseNet-121's. */
 export function resolveConfig(options: Partial<ModelConfig> & { variant?: Variant | undefined }): ModelConfig {
   const variant =
-    options.variant === undefined ? undefined : checkOneOf('variant', options.variant, variantNames, 'ERR_UNKNOWN_VARIANT');
+    options.variant === undefined
+      ? undefined
+      : checkOneOf('variant', options.variant, variantNames, 'ERR_UNKNOWN_VARIANT');
   const given: Partial<ModelConfig> = {};
   for (const key of configKeys) {
     if (options[key] !== undefined) Object.assign(given, { [key]: options[key] });
   }
   const base = variant === undefined ? {} : variants[variant];
-  const config = { ...defaults, ...base, ...given } as ModelConfig;
+  const config = { ...defaults, ...base, ...given };
   // Class names decide the number of classes where it is not given itself.
   if (given.classes && given.numClasses === undefined) config.numClasses = given.classes.length;
   return checkConfig(config);
@@ -177,8 +179,12 @@ export function checkImageLength(config: ModelConfig, shape: readonly number[]):
 /** A configuration read from a file, where anything may be wrong. */
 export function configFromFile(path: string, value: Record<string, unknown>): ModelConfig {
   try {
-    return checkConfig({ ...defaults, ...value } as ModelConfig);
+    return checkConfig({ ...defaults, ...value });
   } catch (error) {
-    throw new DenseNetError('ERR_FILE_FORMAT', `${path} has a configuration that cannot be used: ${error instanceof Error ? error.message : show(error)}`, { cause: error });
+    throw new DenseNetError(
+      'ERR_FILE_FORMAT',
+      `${path} has a configuration that cannot be used: ${error instanceof Error ? error.message : show(error)}`,
+      { cause: error },
+    );
   }
 }

@@ -2,7 +2,13 @@ import { DenseNetError, toDenseNetError } from '../errors';
 import { loadNative } from '../runtime/load';
 import { checkImages, elementCount, type TensorData } from '../tensor';
 import { checkInteger, checkOptions, checkString, didYouMean, invalidArgument, show } from '../validate';
-import { readWeights, writeWeights, type LoadReport, type LoadWeightsOptions, type SaveWeightsOptions } from './weights';
+import {
+  readWeights,
+  writeWeights,
+  type LoadReport,
+  type LoadWeightsOptions,
+  type SaveWeightsOptions,
+} from './weights';
 import { checkImageLength, configFromFile, configKeys, resolveConfig, type ModelConfig } from './config';
 import { attachHandle, ModelHandle } from './handle';
 import type { Variant } from './variants';
@@ -162,7 +168,10 @@ export class DenseNet {
     for (const tap of taps) {
       if (known.includes(tap)) continue;
       const hint = typeof tap === 'string' ? didYouMean(tap, known) : '';
-      throw new DenseNetError('ERR_INVALID_ARGUMENT', `taps must name parts of the network, ${known.join(', ')}; got ${show(tap)}.${hint}`);
+      throw new DenseNetError(
+        'ERR_INVALID_ARGUMENT',
+        `taps must name parts of the network, ${known.join(', ')}; got ${show(tap)}.${hint}`,
+      );
     }
     return Object.fromEntries(await this.#handle.call((native) => native.features(input, taps)));
   }
@@ -183,7 +192,11 @@ export class DenseNet {
     return Array.from({ length: top.images }, (_, image) => {
       const ranked = Array.from({ length: topK }, (_, rank): ClassProbability => {
         const index = top.index[image * topK + rank] as number;
-        return { label: classes?.[index] ?? String(index), index, probability: top.probability[image * topK + rank] as number };
+        return {
+          label: classes?.[index] ?? String(index),
+          index,
+          probability: top.probability[image * topK + rank] as number,
+        };
       });
       return { ...(ranked[0] as ClassProbability), top: ranked };
     });
@@ -291,7 +304,10 @@ function checkDevice(device: unknown): Device {
   if (device === undefined) return 'auto';
   if (typeof device === 'string' && /^(auto|cpu|cuda(:\d{1,2})?)$/.test(device)) return device as Device;
   const hint = typeof device === 'string' ? didYouMean(device, ['auto', 'cpu', 'cuda', 'cuda:0']) : '';
-  throw new DenseNetError('ERR_INVALID_ARGUMENT', `device must be "auto", "cpu", "cuda" or "cuda:N"; got ${show(device)}.${hint}`);
+  throw new DenseNetError(
+    'ERR_INVALID_ARGUMENT',
+    `device must be "auto", "cpu", "cuda" or "cuda:N"; got ${show(device)}.${hint}`,
+  );
 }
 
 /** The parts of `features` whose output can be had, in the order in which they run. */

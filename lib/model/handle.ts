@@ -37,8 +37,7 @@ export class ModelHandle {
 
   /** Throws `ERR_DISPOSED` after `dispose`. */
   assertUsable(): void {
-    if (this.disposed)
-      throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of. Create or load another.');
+    if (this.disposed) throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of. Create or load another.');
   }
 
   /** Throws `ERR_BUSY` for a call that would change the model while it is trained. */
@@ -128,6 +127,9 @@ export function attachHandle(model: object, handle: ModelHandle): void {
 export function handleOf(model: unknown): ModelHandle {
   const handle = typeof model === 'object' && model !== null ? handles.get(model) : undefined;
   if (handle === undefined)
-    throw new DenseNetError('ERR_INVALID_ARGUMENT', 'model must be a DenseNet made by DenseNet.create or DenseNet.load.');
+    throw new DenseNetError(
+      'ERR_INVALID_ARGUMENT',
+      'model must be a DenseNet made by DenseNet.create or DenseNet.load.',
+    );
   return handle;
 }

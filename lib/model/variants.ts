@@ -11,13 +11,27 @@ const cifar = { stem: 'cifar', inChannels: 3, numClasses: 10 } as const;
 function cifarBc(depth: number, growthRate: number) {
   const layers = (depth - 4) / 6;
   const initChannels = 2 * growthRate;
-  return { ...cifar, growthRate, blockConfig: [layers, layers, layers], initChannels, bottleneck: true, compression: 0.5 };
+  return {
+    ...cifar,
+    growthRate,
+    blockConfig: [layers, layers, layers],
+    initChannels,
+    bottleneck: true,
+    compression: 0.5,
+  };
 }
 
 /** A plain CIFAR DenseNet of a depth: three equal blocks of (depth − 4) / 3 layers, 16 initial channels. */
 function cifarPlain(depth: number, growthRate: number) {
   const layers = (depth - 4) / 3;
-  return { ...cifar, growthRate, blockConfig: [layers, layers, layers], initChannels: 16, bottleneck: false, compression: 1 };
+  return {
+    ...cifar,
+    growthRate,
+    blockConfig: [layers, layers, layers],
+    initChannels: 16,
+    bottleneck: false,
+    compression: 1,
+  };
 }
 
 export const variants = {

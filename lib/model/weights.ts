@@ -29,7 +29,11 @@ export interface LoadReport {
 }
 
 /** Reads weights from a file into a model, all or none. */
-export async function readWeights(handle: ModelHandle, file: string, options?: LoadWeightsOptions): Promise<LoadReport> {
+export async function readWeights(
+  handle: ModelHandle,
+  file: string,
+  options?: LoadWeightsOptions,
+): Promise<LoadReport> {
   checkString('path', file);
   const { strict = true } = checkOptions('options', options, ['strict']);
   checkBoolean('strict', strict);
@@ -68,7 +72,9 @@ function match(handle: ModelHandle, entries: TensorEntry[]) {
       unexpected.push(entry.name);
     } else if (target.shape.join() !== entry.shape.join()) {
       unexpected.push(entry.name);
-      misfits.push(`${entry.name} is [${entry.shape.join(', ')}] in the file, but [${target.shape.join(', ')}] in the model`);
+      misfits.push(
+        `${entry.name} is [${entry.shape.join(', ')}] in the file, but [${target.shape.join(', ')}] in the model`,
+      );
     } else {
       fitting.push(entry);
     }

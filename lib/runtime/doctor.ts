@@ -24,23 +24,47 @@ export async function examine(): Promise<Finding[]> {
     const { version, libtorch, cuda, threads, cpuCapability } = await runtimeInfo();
     findings.push(
       { state: 'good', subject: 'libtorch-densenet', found: version },
-      { state: 'good', subject: 'libtorch', found: `${libtorch.version} (${libtorch.build}) in ${libtorch.path}, from ${libtorch.source}` },
-      { state: 'good', subject: 'addon', found: `${loaderPath}\n${corePath}, built against libtorch ${native.builtAgainst}` },
+      {
+        state: 'good',
+        subject: 'libtorch',
+        found: `${libtorch.version} (${libtorch.build}) in ${libtorch.path}, from ${libtorch.source}`,
+      },
+      {
+        state: 'good',
+        subject: 'addon',
+        found: `${loaderPath}\n${corePath}, built against libtorch ${native.builtAgainst}`,
+      },
       { state: 'good', subject: 'CPU', found: `${threads} threads, ${cpuCapability}` },
       describeCuda(cuda, libtorch.build),
       await tryStep(),
     );
   } catch (error) {
     const fault = toDenseNetError(error);
-    findings.push({ state: 'fault', subject: fault.code, found: fault.message, mend: 'npm run setup (in the package)' });
+    findings.push({
+      state: 'fault',
+      subject: fault.code,
+      found: fault.message,
+      mend: 'npm run setup (in the package)',
+    });
   }
   return findings;
 }
 
-function describeCuda({ available, reason, devices }: { available: boolean; reason?: string; devices: string[] }, build: string): Finding {
+function describeCuda(
+  { available, reason, devices }: { available: boolean; reason?: string; devices: string[] },
+  build: string,
+): Finding {
   if (available) return { state: 'good', subject: 'CUDA', found: devices.join(', ') };
-  const mend = build === 'cpu' ? 'set LIBTORCH to a CUDA build of libtorch, and run npm run setup (in the package)' : 'install the NVIDIA driver';
-  return { state: 'note', subject: 'CUDA', found: `not used: ${reason ?? 'unknown'}`, mend: `only if this machine has an NVIDIA GPU: ${mend}` };
+  const mend =
+    build === 'cpu'
+      ? 'set LIBTORCH to a CUDA build of libtorch, and run npm run setup (in the package)'
+      : 'install the NVIDIA driver';
+  return {
+    state: 'note',
+    subject: 'CUDA',
+    found: `not used: ${reason ?? 'unknown'}`,
+    mend: `only if this machine has an NVIDIA GPU: ${mend}`,
+  };
 }
 
 /** Shows that forward, backward and an optimizer step run. */

@@ -50,9 +50,12 @@ async function download(options) {
     } catch (error) {
       const fault = /** @type {Error & { final?: boolean }} */ (error);
       if (fault.final || attempt === tries)
-        throw downloadError(`${url}: ${fault.message}. ${attempt} of ${tries} tries; run it again to go on from here.`, {
-          cause: error,
-        });
+        throw downloadError(
+          `${url}: ${fault.message}. ${attempt} of ${tries} tries; run it again to go on from here.`,
+          {
+            cause: error,
+          },
+        );
       await sleep(backoffMs * 2 ** (attempt - 1));
     }
   }
@@ -155,8 +158,7 @@ async function connect(url, env, stallMs) {
       }
     : {};
   const door = { hostname: proxy.hostname, port: proxy.port || 80 };
-  if (!secure)
-    return { secure, options: { ...door, path: url.href }, headers: { ...credentials, host: url.host } };
+  if (!secure) return { secure, options: { ...door, path: url.href }, headers: { ...credentials, host: url.host } };
   const socket = await tunnel(door, `${target.hostname}:${target.port}`, credentials, stallMs);
   return {
     secure,

@@ -75,13 +75,19 @@ async function fetchLibtorch(options = {}) {
   const work = await mkdtemp(path.join(path.dirname(target), '.fetch-'));
   try {
     const python = options.archiveUrl ? undefined : await findPip(env);
-    const root = python ? await fromWheel(python, version, work, env, report) : await fromArchive(options, version, work);
+    const root = python
+      ? await fromWheel(python, version, work, env, report)
+      : await fromArchive(options, version, work);
     const { libtorch, fault } = await readLibtorch(root, 'cache', true);
     if (!libtorch) throw downloadError(`what arrived cannot be used: ${fault}`);
     if (libtorch.version !== version || libtorch.build !== 'cpu')
       throw downloadError(`libtorch ${version}+cpu was asked for, but ${libtorch.version}+${libtorch.build} arrived`);
     await place(root, target);
-    return { ...libtorch, path: target, libraries: [path.join(target, 'lib', path.basename(libtorch.libraries[0] ?? ''))] };
+    return {
+      ...libtorch,
+      path: target,
+      libraries: [path.join(target, 'lib', path.basename(libtorch.libraries[0] ?? ''))],
+    };
   } finally {
     await rm(work, { recursive: true, force: true });
   }

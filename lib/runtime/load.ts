@@ -119,11 +119,18 @@ function notFound(tried: Attempt[], mismatched: Libtorch[], versions: string[]):
   const places = listAttempts(tried);
   const wanted = `The addon was built against libtorch ${versions.join(' and ')}.`;
   if (mismatched.length === 0)
-    return new DenseNetError('ERR_LIBTORCH_NOT_FOUND', ['no libtorch was found.', ...places, wanted, mendLibtorch].join('\n'));
+    return new DenseNetError(
+      'ERR_LIBTORCH_NOT_FOUND',
+      ['no libtorch was found.', ...places, wanted, mendLibtorch].join('\n'),
+    );
   const found = mismatched.map((one) => `${one.version} (${one.build}) in ${one.path}`).join(', ');
   return new DenseNetError(
     'ERR_LIBTORCH_VERSION',
-    [`libtorch ${found} does not fit. ${wanted}`, ...places, `Either point LIBTORCH at libtorch ${versions.join(' or ')}, or build the addon against the one you have: \`npm run setup\`.`].join('\n'),
+    [
+      `libtorch ${found} does not fit. ${wanted}`,
+      ...places,
+      `Either point LIBTORCH at libtorch ${versions.join(' or ')}, or build the addon against the one you have: \`npm run setup\`.`,
+    ].join('\n'),
   );
 }
 

@@ -76,26 +76,32 @@ function checkRate(lr: unknown): number {
 }
 
 function resolveSgd(options: SgdOptions): object {
-  const { lr, momentum = 0, nesterov = false, weightDecay = 0 } = checkOptions('optimizer', options, [
-    'type',
-    'lr',
-    'momentum',
-    'nesterov',
-    'weightDecay',
-  ]);
+  const {
+    lr,
+    momentum = 0,
+    nesterov = false,
+    weightDecay = 0,
+  } = checkOptions('optimizer', options, ['type', 'lr', 'momentum', 'nesterov', 'weightDecay']);
   checkRate(lr);
   checkNumber('optimizer.momentum', momentum, 0, 1, true);
   checkBoolean('optimizer.nesterov', nesterov);
   checkNumber('optimizer.weightDecay', weightDecay, 0);
-  if (nesterov && momentum === 0) throw invalidArgument('optimizer.momentum', 'above 0 when nesterov is true', momentum);
+  if (nesterov && momentum === 0)
+    throw invalidArgument('optimizer.momentum', 'above 0 when nesterov is true', momentum);
   return { type: 'sgd', lr, momentum, nesterov, weightDecay };
 }
 
 function resolveAdam(options: AdamOptions): object {
-  const { type, lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = options.type === 'adamw' ? 0.01 : 0 } =
-    checkOptions('optimizer', options, ['type', 'lr', 'betas', 'eps', 'weightDecay']);
+  const {
+    type,
+    lr = 1e-3,
+    betas = [0.9, 0.999],
+    eps = 1e-8,
+    weightDecay = options.type === 'adamw' ? 0.01 : 0,
+  } = checkOptions('optimizer', options, ['type', 'lr', 'betas', 'eps', 'weightDecay']);
   checkRate(lr);
-  if (!Array.isArray(betas) || betas.length !== 2) throw invalidArgument('optimizer.betas', 'an array of two numbers', betas);
+  if (!Array.isArray(betas) || betas.length !== 2)
+    throw invalidArgument('optimizer.betas', 'an array of two numbers', betas);
   betas.forEach((beta, index) => checkNumber(`optimizer.betas[${index}]`, beta, 0, 1, true));
   if (checkNumber('optimizer.eps', eps, 0) === 0) throw invalidArgument('optimizer.eps', 'above 0', eps);
   checkNumber('optimizer.weightDecay', weightDecay, 0);

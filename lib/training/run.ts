@@ -5,7 +5,9 @@ import { EventBuffer, type History, type TrainingEvent } from './events';
  * over the events does not end the run.
  */
 export interface TrainingRun extends PromiseLike<History>, AsyncIterable<TrainingEvent> {
-  catch<Result = never>(onRejected?: ((reason: unknown) => Result | PromiseLike<Result>) | null): Promise<History | Result>;
+  catch<Result = never>(
+    onRejected?: ((reason: unknown) => Result | PromiseLike<Result>) | null,
+  ): Promise<History | Result>;
   finally(onSettled?: (() => void) | null): Promise<History>;
   /** Ends the run after the step that it is in; it rejects with an `AbortError`. The model stays usable. */
   cancel(): void;
@@ -58,7 +60,9 @@ export class Run implements TrainingRun {
     return this.#history.then(onFulfilled, onRejected);
   }
 
-  catch<Result = never>(onRejected?: ((reason: unknown) => Result | PromiseLike<Result>) | null): Promise<History | Result> {
+  catch<Result = never>(
+    onRejected?: ((reason: unknown) => Result | PromiseLike<Result>) | null,
+  ): Promise<History | Result> {
     return this.#history.catch(onRejected);
   }
 

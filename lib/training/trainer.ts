@@ -112,7 +112,8 @@ export class Trainer {
         (_, dataset) => trainer.evaluate(dataset, batchSize),
       );
       signal?.throwIfAborted();
-      if (evaluation === undefined) throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of during the evaluation.');
+      if (evaluation === undefined)
+        throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of during the evaluation.');
       const { classes, numClasses } = this.#handle.config;
       return toEvaluation(evaluation, classes ?? Array.from({ length: numClasses }, (_, index) => String(index)));
     } finally {
@@ -163,7 +164,14 @@ export class Trainer {
   }
 
   #checkFit(data: Dataset, options: FitOptions): NativeFitPlan & Pick<FitOptions, 'validation' | 'signal'> {
-    const given = checkOptions('options', options, ['epochs', 'batchSize', 'validation', 'shuffle', 'augment', 'signal']);
+    const given = checkOptions('options', options, [
+      'epochs',
+      'batchSize',
+      'validation',
+      'shuffle',
+      'augment',
+      'signal',
+    ]);
     const { epochs, batchSize, validation, shuffle = true, augment, signal } = given;
     checkInteger('epochs', epochs, 1);
     checkInteger('batchSize', batchSize, 1);
@@ -189,7 +197,11 @@ export class Trainer {
     const images = checkImages(`${name}.images`, dataset.images, this.#handle.config.inChannels);
     checkImageLength(this.#handle.config, images.shape);
     if (typedArrayKind(dataset.labels) !== 'Int32Array' || dataset.labels.length !== images.shape[0])
-      throw invalidArgument(`${name}.labels`, `an Int32Array of ${images.shape[0]} class indices, one an image`, dataset.labels);
+      throw invalidArgument(
+        `${name}.labels`,
+        `an Int32Array of ${images.shape[0]} class indices, one an image`,
+        dataset.labels,
+      );
     return images;
   }
 
@@ -225,14 +237,24 @@ function checkLabels(labels: unknown, count: number): Int32Array {
   const list: unknown = Array.isArray(labels) ? labels : (labels as Partial<TensorData> | null | undefined)?.data;
   const isArray = Array.isArray(list);
   if (!isArray && !['Int32Array', 'BigInt64Array', 'Uint8Array'].includes(typedArrayKind(list) ?? ''))
-    throw invalidArgument('labels', 'an array of class indices, or { data, shape } with an Int32Array, BigInt64Array or Uint8Array', labels);
+    throw invalidArgument(
+      'labels',
+      'an array of class indices, or { data, shape } with an Int32Array, BigInt64Array or Uint8Array',
+      labels,
+    );
   const values = list as ArrayLike<number | bigint>;
   if (values.length !== count)
-    throw new DenseNetError('ERR_INVALID_ARGUMENT', `labels has ${values.length} labels for ${count} images. Give one label an image.`);
+    throw new DenseNetError(
+      'ERR_INVALID_ARGUMENT',
+      `labels has ${values.length} labels for ${count} images. Give one label an image.`,
+    );
   return Int32Array.from({ length: count }, (_, index) => {
     const label = Number(values[index]);
     if (typeof values[index] === 'string' || !Number.isInteger(label) || Math.abs(label) > 0x7fffffff)
-      throw new DenseNetError('ERR_LABEL_OUT_OF_RANGE', `labels[${index}] must be a class index, a whole number from 0; got ${String(values[index])}.`);
+      throw new DenseNetError(
+        'ERR_LABEL_OUT_OF_RANGE',
+        `labels[${index}] must be a class index, a whole number from 0; got ${String(values[index])}.`,
+      );
     return label;
   });
 }

@@ -27,7 +27,8 @@ export function metadataToConfig(metadata: Readonly<Record<string, string>>): Re
     );
   try {
     const config: unknown = JSON.parse(text);
-    if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config as Record<string, unknown>;
+    if (typeof config === 'object' && config !== null && !Array.isArray(config))
+      return config as Record<string, unknown>;
   } catch (error) {
     throw new DenseNetError('ERR_FILE_FORMAT', "the file's configuration is not JSON.", { cause: error });
   }

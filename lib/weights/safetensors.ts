@@ -48,7 +48,8 @@ async function readHeader(path: string, file: FileHandle): Promise<SafetensorsFi
   if (length > BigInt(LARGEST_HEADER))
     throw damaged(path, `its header would have ${length} bytes, and the limit is ${LARGEST_HEADER}`);
   const size = Number(length);
-  if (8 + size > status.size) throw damaged(path, `its header would have ${size} bytes, and the file has ${status.size}`);
+  if (8 + size > status.size)
+    throw damaged(path, `its header would have ${size} bytes, and the file has ${status.size}`);
   const text = decode(path, await readExactly(file, size, 8));
   return parseHeader(path, text, 8 + size, status.size);
 }
@@ -90,7 +91,8 @@ export function parseHeader(path: string, text: string, start: number, end: numb
   if (!isRecord(metadata) || !Object.values(metadata).every((value) => typeof value === 'string'))
     throw damaged(path, 'its __metadata__ is not an object of texts');
   const names = Object.keys(tensors);
-  if (names.length > MOST_TENSORS) throw damaged(path, `it has ${names.length} tensors, and the limit is ${MOST_TENSORS}`);
+  if (names.length > MOST_TENSORS)
+    throw damaged(path, `it has ${names.length} tensors, and the limit is ${MOST_TENSORS}`);
   const entries = names.map((name) => parseEntry(path, name, tensors[name], start));
   checkRanges(path, entries, start, end);
   return { entries, metadata: metadata as Record<string, string> };
@@ -107,8 +109,7 @@ function parseEntry(path: string, name: string, value: unknown, start: number): 
   const [from, to] = offsets as [number, number];
   const bytes = shape.reduce((product, length) => product * length, dtypeSize[dtype as Dtype]);
   if (!Number.isSafeInteger(bytes)) throw fault(`has a shape too large to be true, [${shape.join(', ')}]`);
-  if (to - from !== bytes)
-    throw fault(`has ${to - from} bytes, and ${dtype} [${shape.join(', ')}] needs ${bytes}`);
+  if (to - from !== bytes) throw fault(`has ${to - from} bytes, and ${dtype} [${shape.join(', ')}] needs ${bytes}`);
   return { name, dtype: dtype as Dtype, shape, strides: contiguousStrides(shape), offset: start + from, bytes };
 }
 
@@ -122,7 +123,10 @@ function checkRanges(path: string, entries: TensorEntry[], start: number, end: n
     position = offset + bytes;
   }
   if (position !== end)
-    throw damaged(path, `its tensors end at byte ${position}, and the file at ${end}: it was cut short, or something was added`);
+    throw damaged(
+      path,
+      `its tensors end at byte ${position}, and the file at ${end}: it was cut short, or something was added`,
+    );
 }
 
 /** A tensor that is about to be written. */

@@ -15,9 +15,7 @@ std::int64_t integer(const Napi::Object& object, const char* key) {
 
 bool boolean(const Napi::Object& object, const char* key) { return object.Get(key).As<Napi::Boolean>().Value(); }
 
-std::string text(const Napi::Object& object, const char* key) {
-  return object.Get(key).As<Napi::String>().Utf8Value();
-}
+std::string text(const Napi::Object& object, const char* key) { return object.Get(key).As<Napi::String>().Utf8Value(); }
 
 template <class Number>
 std::vector<Number> numbers(const Napi::Value& value) {
@@ -75,12 +73,14 @@ FileDType to_file_dtype(Napi::Env env, const std::string& name) {
   return found->second;
 }
 
+OptimizerOptions::Kind to_optimizer_kind(const std::string& type) {
+  if (type == "sgd") return OptimizerOptions::Kind::kSgd;
+  return type == "adam" ? OptimizerOptions::Kind::kAdam : OptimizerOptions::Kind::kAdamW;
+}
+
 OptimizerOptions to_optimizer_options(const Napi::Object& object) {
   OptimizerOptions options;
-  const std::string type = text(object, "type");
-  options.kind = type == "sgd"    ? OptimizerOptions::Kind::kSgd
-                 : type == "adam" ? OptimizerOptions::Kind::kAdam
-                                  : OptimizerOptions::Kind::kAdamW;
+  options.kind = to_optimizer_kind(text(object, "type"));
   options.learning_rate = number(object, "lr");
   options.weight_decay = number(object, "weightDecay");
   if (options.kind == OptimizerOptions::Kind::kSgd) {
@@ -222,6 +222,7 @@ std::vector<TensorEntry> to_tensor_entries(const Napi::Array& array) {
 
 std::vector<std::string> to_strings(const Napi::Array& array) {
   std::vector<std::string> strings;
+  strings.reserve(array.Length());
   for (std::uint32_t index = 0; index < array.Length(); ++index) {
     strings.push_back(array.Get(index).As<Napi::String>().Utf8Value());
   }

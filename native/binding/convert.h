@@ -30,7 +30,7 @@ Napi::Object to_js(Napi::Env env, const HostTensor& tensor);
 Napi::Array to_js(Napi::Env env, const std::vector<NamedTensor>& tensors);
 Napi::Object to_js(Napi::Env env, const Metrics& metrics);
 Napi::Object to_js(Napi::Env env, const Evaluation& evaluation);
-Napi::Array to_js(Napi::Env env, const std::vector<std::int64_t>& numbers);
+Napi::Array to_js(Napi::Env env, const std::vector<std::int64_t>& values);
 
 /// Bytes an element takes in memory.
 std::size_t element_size(DType dtype);

@@ -40,6 +40,7 @@ Napi::Function DatasetObject::define(Napi::Env env) {
 DatasetObject::DatasetObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DatasetObject>(info) {
   std::vector<std::int64_t> shape;
   const auto lengths = info[0].As<Napi::Array>();
+  shape.reserve(lengths.Length());
   for (std::uint32_t axis = 0; axis < lengths.Length(); ++axis) {
     shape.push_back(lengths.Get(axis).As<Napi::Number>().Int64Value());
   }

@@ -7,9 +7,9 @@ namespace densenet::binding {
 
 Channel::Channel(napi_env env) : env_(env) {
   const Napi::String name = Napi::String::New(env, "libtorch-densenet");
-  const napi_status status = napi_create_threadsafe_function(env, nullptr, nullptr, name, /*max_queue_size=*/0,
-                                                             /*initial_thread_count=*/1, nullptr, nullptr, this,
-                                                             &Channel::call, &wake_);
+  const napi_status status =
+      napi_create_threadsafe_function(env, nullptr, nullptr, name, /*max_queue_size=*/0,
+                                      /*initial_thread_count=*/1, nullptr, nullptr, this, &Channel::call, &wake_);
   if (status != napi_ok) throw Napi::Error::New(env, "cannot create the channel to JavaScript");
   napi_unref_threadsafe_function(env, wake_);  // an idle addon does not keep the process alive
 }
@@ -51,7 +51,10 @@ void Channel::drain(napi_env env) {
     const Napi::HandleScope scope(env);
     try {
       closure(env);
-    } catch (const Napi::Error&) {  // JavaScript is ending (a worker was terminated): nobody is left to tell
+    } catch (const Napi::Error& error) {
+      // A fault of ours, reported as an uncaught exception. Where JavaScript is ending (a worker was terminated) there
+      // is no value and nobody to tell, and the call does nothing.
+      napi_fatal_exception(env, error.Value());
     }
   }
 }

@@ -49,28 +49,31 @@ std::int64_t state_bytes(const Model& model) {
 }  // namespace
 
 Napi::Function ModelObject::define(Napi::Env env) {
-  return DefineClass(env, "NativeModel",
-                     {InstanceAccessor<&ModelObject::device>("device"),
-                      InstanceMethod<&ModelObject::describe_state>("describeState"),
-                      InstanceMethod<&ModelObject::forward>("forward"),
-                      InstanceMethod<&ModelObject::features>("features"),
-                      InstanceMethod<&ModelObject::predict>("predict"),
-                      InstanceMethod<&ModelObject::state>("state"),
-                      InstanceMethod<&ModelObject::gradients>("gradients"),
-                      InstanceMethod<&ModelObject::load>("load"),
-                      InstanceMethod<&ModelObject::save>("save"),
-                      InstanceMethod<&ModelObject::set_trainable>("setTrainable"),
-                      InstanceMethod<&ModelObject::replace_classifier>("replaceClassifier"),
-                      InstanceMethod<&ModelObject::dispose>("dispose")});
+  return DefineClass(
+      env, "NativeModel",
+      {InstanceAccessor<&ModelObject::device>("device"), InstanceMethod<&ModelObject::describe_state>("describeState"),
+       InstanceMethod<&ModelObject::forward>("forward"), InstanceMethod<&ModelObject::features>("features"),
+       InstanceMethod<&ModelObject::predict>("predict"), InstanceMethod<&ModelObject::state>("state"),
+       InstanceMethod<&ModelObject::gradients>("gradients"), InstanceMethod<&ModelObject::load>("load"),
+       InstanceMethod<&ModelObject::save>("save"), InstanceMethod<&ModelObject::set_trainable>("setTrainable"),
+       InstanceMethod<&ModelObject::replace_classifier>("replaceClassifier"),
+       InstanceMethod<&ModelObject::dispose>("dispose")});
 }
 
 Napi::Value ModelObject::create(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  std::shared_ptr<Worker> worker = Environment::of(env).start_worker();
+  std::shared_ptr<Worker> const worker = Environment::of(env).start_worker();
   return run_task(
       env, *worker, JobKind::kExclusive,
       [config = to_model_config(info[0].As<Napi::Object>()), device = info[1].As<Napi::String>().Utf8Value(),
-       seed = to_seed(info[2])] { return std::make_shared<Model>(config, device, seed); },
+       seed = to_seed(info[2]), worker] {
+        try {
+          return std::make_shared<Model>(config, device, seed);
+        } catch (...) {
+          worker->close();  // no model will ever use the thread
+          throw;
+        }
+      },
       [worker](Napi::Env js, std::shared_ptr<Model>& model) -> Napi::Value {
         Parts parts{.model = std::move(model), .worker = worker};
         return Environment::of(js).model_class.New({Napi::External<Parts>::New(js, &parts)});
@@ -192,8 +195,8 @@ Napi::Value ModelObject::replace_classifier(const Napi::CallbackInfo& info) {
 
 Napi::Value ModelObject::dispose(const Napi::CallbackInfo& info) {
   account(info.Env(), 0);
-  const Napi::Value promise = run_task(
-      info.Env(), *worker_, JobKind::kExclusive, [model = model_] { model->release(); }, to_undefined);
+  const Napi::Value promise =
+      run_task(info.Env(), *worker_, JobKind::kExclusive, [model = model_] { model->release(); }, to_undefined);
   worker_->close();
   return promise;
 }

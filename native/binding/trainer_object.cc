@@ -53,9 +53,8 @@ Napi::Value TrainerObject::fit(const Napi::CallbackInfo& info) {
   return run_task(
       env, *worker_, JobKind::kExclusive,
       [trainer = trainer_, train = dataset_of(info[0]), validation = dataset_of(info[1]),
-       plan = to_fit_plan(info[2].As<Napi::Object>()), run = run_] {
-        return trainer->fit(train, validation, plan, *run);
-      },
+       plan = to_fit_plan(info[2].As<Napi::Object>()),
+       run = run_] { return trainer->fit(train, validation, plan, *run); },
       [run = run_](Napi::Env js, bool completed) -> Napi::Value {
         run->deliver(js);  // whatever is left comes before the promise settles
         run->release();

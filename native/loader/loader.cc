@@ -27,7 +27,8 @@ class OpenWork final : public Napi::AsyncWorker {
       // RTLD_LOCAL keeps libtorch's symbols from other addons; RTLD_NODELETE since its threads outlive any unload.
       handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
       if (handle == nullptr) {
-        const char* reason = dlerror();
+        // glibc and musl keep the reason per thread, so no other thread can change it.
+        const char* reason = dlerror();  // NOLINT(concurrency-mt-unsafe)
         SetError(reason == nullptr ? "the system's loader gave no reason for " + library : reason);
         return;
       }
@@ -58,6 +59,7 @@ class OpenWork final : public Napi::AsyncWorker {
 Napi::Value open(const Napi::CallbackInfo& info) {
   const auto list = info[0].As<Napi::Array>();
   std::vector<std::string> libraries;
+  libraries.reserve(list.Length());
   for (std::uint32_t index = 0; index < list.Length(); ++index) {
     libraries.push_back(list.Get(index).As<Napi::String>().Utf8Value());
   }

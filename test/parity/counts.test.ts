@@ -19,10 +19,13 @@ const table: [Variant, number, number, number][] = [
   ['cifar-40-12', 100, 1_060_132, 236],
 ];
 
-test.each(table)('%s for %i classes has %i parameters and %i entries', async (variant, numClasses, parameters, entries) => {
-  const model = await DenseNet.create({ variant, numClasses, device: 'cpu' });
-  expect(model.parameterCount).toBe(parameters);
-  expect(model.trainableParameterCount).toBe(parameters);
-  expect((await model.stateDict()).size).toBe(entries);
-  await model.dispose();
-});
+test.each(table)(
+  '%s for %i classes has %i parameters and %i entries',
+  async (variant, numClasses, parameters, entries) => {
+    const model = await DenseNet.create({ variant, numClasses, device: 'cpu' });
+    expect(model.parameterCount).toBe(parameters);
+    expect(model.trainableParameterCount).toBe(parameters);
+    expect((await model.stateDict()).size).toBe(entries);
+    await model.dispose();
+  },
+);

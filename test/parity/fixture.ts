@@ -27,7 +27,14 @@ export async function readFixture(name: string): Promise<Fixture> {
     { dtype: string; shape: number[]; data_offsets: [number, number] }
   >;
   const tensors = new Map<string, TensorData>();
-  for (const [key, { dtype, shape, data_offsets: [from, to] }] of Object.entries(header)) {
+  for (const [
+    key,
+    {
+      dtype,
+      shape,
+      data_offsets: [from, to],
+    },
+  ] of Object.entries(header)) {
     const { buffer } = Uint8Array.from(bytes.subarray(start + from, start + to));
     tensors.set(key, { data: dtype === 'I64' ? new BigInt64Array(buffer) : new Float32Array(buffer), shape });
   }

@@ -68,7 +68,8 @@ describe.each(names)('like PyTorch, %s', (name) => {
       batchSize: batch(0).images.shape[0] as number,
       shuffle: false,
     });
-    for await (const event of run) if (event.type === 'step') rates[(event.epoch - 1) * 5 + event.step - 1] = event.learningRate;
+    for await (const event of run)
+      if (event.type === 'step') rates[(event.epoch - 1) * 5 + event.step - 1] = event.learningRate;
     const { epochs } = await run;
     for (const [epoch, { train }] of epochs.entries()) {
       const losses = fixture.losses.slice(epoch * 5, epoch * 5 + 5);

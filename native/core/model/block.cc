@@ -11,7 +11,7 @@ DenseBlockImpl::DenseBlockImpl(const ModelConfig& config, std::int64_t layers, s
     : out_channels_(in_channels + (layers * config.growth_rate)) {
   for (std::int64_t index = 0; index < layers; ++index) {
     const std::int64_t channels = in_channels + (index * config.growth_rate);
-    layers_.push_back(
+    layers_.emplace_back(
         register_module("denselayer" + std::to_string(index + 1), DenseLayer(config, channels, dropout)));
   }
 }

@@ -26,13 +26,13 @@ enum class DropPlacement : std::uint8_t {
 
 /// Everything that decides a network's shape. Huang et al., "Densely Connected Convolutional Networks" (2017).
 struct ModelConfig {
-  std::int64_t growth_rate = 32;                         ///< k: the channels that each layer adds (section 3)
+  std::int64_t growth_rate = 32;                          ///< k: the channels that each layer adds (section 3)
   std::vector<std::int64_t> block_config{6, 12, 24, 16};  ///< the layers of each block (table 1)
-  std::int64_t init_channels = 64;                       ///< channels before the first block
-  bool bottleneck = true;                                ///< DenseNet-B: a 1×1 convolution before each 3×3
-  std::int64_t bottleneck_size = 4;                      ///< the 1×1 convolution gives this many times k channels
-  double compression = 0.5;                              ///< θ: the share of channels that a transition keeps
-  double drop_rate = 0.0;                                ///< the share of values that dropout sets to zero
+  std::int64_t init_channels = 64;                        ///< channels before the first block
+  bool bottleneck = true;                                 ///< DenseNet-B: a 1×1 convolution before each 3×3
+  std::int64_t bottleneck_size = 4;                       ///< the 1×1 convolution gives this many times k channels
+  double compression = 0.5;                               ///< θ: the share of channels that a transition keeps
+  double drop_rate = 0.0;                                 ///< the share of values that dropout sets to zero
   DropPlacement drop_placement = DropPlacement::kLayer;
   Stem stem = Stem::kImageNet;
   std::int64_t in_channels = 3;

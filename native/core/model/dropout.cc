@@ -6,7 +6,7 @@ namespace densenet {
 
 at::Tensor Dropout::apply(const at::Tensor& input, bool training) const {
   if (!training || rate == 0.0) return input;
-  at::Tensor mask = at::empty_like(input).bernoulli_(1.0 - rate, generator);
+  at::Tensor const mask = at::empty_like(input).bernoulli_(1.0 - rate, generator);
   mask.div_(1.0 - rate);
   return input * mask;
 }

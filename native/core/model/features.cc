@@ -8,21 +8,20 @@ namespace densenet {
 
 FeaturesImpl::FeaturesImpl(const ModelConfig& config, const DropoutPtr& dropout) : out_channels_(config.init_channels) {
   if (config.stem == Stem::kImageNet) {
-    conv0_ = register_module("conv0", torch::nn::Conv2d(torch::nn::Conv2dOptions(config.in_channels, out_channels_, 7)
-                                                            .stride(2)
-                                                            .padding(3)
-                                                            .bias(false)));
+    conv0_ = register_module(
+        "conv0", torch::nn::Conv2d(
+                     torch::nn::Conv2dOptions(config.in_channels, out_channels_, 7).stride(2).padding(3).bias(false)));
     norm0_ = register_module("norm0", torch::nn::BatchNorm2d(out_channels_));
   } else {
     conv0_ = register_module("conv0", same_convolution(config.in_channels, out_channels_, 3));
   }
   for (std::size_t index = 0; index < config.block_config.size(); ++index) {
     const std::string number = std::to_string(index + 1);
-    blocks_.push_back(register_module("denseblock" + number,
-                                      DenseBlock(config, config.block_config[index], out_channels_, dropout)));
+    blocks_.emplace_back(
+        register_module("denseblock" + number, DenseBlock(config, config.block_config[index], out_channels_, dropout)));
     out_channels_ = blocks_.back()->out_channels();
     if (index + 1 == config.block_config.size()) break;
-    transitions_.push_back(register_module("transition" + number, Transition(config, out_channels_, dropout)));
+    transitions_.emplace_back(register_module("transition" + number, Transition(config, out_channels_, dropout)));
     out_channels_ = transitions_.back()->out_channels();
   }
   norm5_ = register_module("norm5", torch::nn::BatchNorm2d(out_channels_));

@@ -27,7 +27,7 @@ class FeaturesImpl : public torch::nn::Module {
   torch::nn::Conv2d conv0_{nullptr};
   torch::nn::BatchNorm2d norm0_{nullptr};  // empty in the CIFAR stem
   std::vector<DenseBlock> blocks_;
-  std::vector<Transition> transitions_;  // one fewer than the blocks
+  std::vector<Transition> transitions_;    // one fewer than the blocks
   torch::nn::BatchNorm2d norm5_{nullptr};  // torchvision's name, whatever the number of blocks
   std::int64_t out_channels_;
 };

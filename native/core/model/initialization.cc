@@ -11,7 +11,7 @@ namespace densenet {
 void initialize_convolution(torch::nn::Conv2dImpl& convolution, Initialization way,
                             std::optional<at::Generator> generator) {
   const torch::NoGradGuard no_grad;
-  at::Tensor& weight = convolution.weight;  // out × in × height × width
+  at::Tensor const& weight = convolution.weight;  // out × in × height × width
   const std::int64_t area = weight.size(2) * weight.size(3);
   const std::int64_t fan = area * (way == Initialization::kFanOut ? weight.size(0) : weight.size(1));
   weight.normal_(0.0, std::sqrt(2.0 / static_cast<double>(fan)), std::move(generator));

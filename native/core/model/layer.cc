@@ -7,8 +7,7 @@
 namespace densenet {
 
 torch::nn::Conv2d same_convolution(std::int64_t in_channels, std::int64_t out_channels, std::int64_t kernel) {
-  return torch::nn::Conv2d(
-      torch::nn::Conv2dOptions(in_channels, out_channels, kernel).padding(kernel / 2).bias(false));
+  return {torch::nn::Conv2dOptions(in_channels, out_channels, kernel).padding(kernel / 2).bias(false)};
 }
 
 DenseLayerImpl::DenseLayerImpl(const ModelConfig& config, std::int64_t in_channels, DropoutPtr dropout)

@@ -60,13 +60,13 @@ NetworkImpl& Model::network() const {
 
 std::string Model::device() const { return device_; }
 
-HostTensor Model::forward(const HostTensor& images) {
+HostTensor Model::forward(const HostTensor& images) const {
   const torch::NoGradGuard no_grad;
   NetworkImpl& net = network();
   return copy_to_host(net.forward(prepare(net, *this, images)));
 }
 
-std::vector<NamedTensor> Model::features(const HostTensor& images, std::span<const std::string> taps) {
+std::vector<NamedTensor> Model::features(const HostTensor& images, std::span<const std::string> taps) const {
   const torch::NoGradGuard no_grad;
   NetworkImpl& net = network();
   std::vector<NamedTensor> outputs;
@@ -76,7 +76,7 @@ std::vector<NamedTensor> Model::features(const HostTensor& images, std::span<con
   return outputs;
 }
 
-TopClasses Model::predict(const HostTensor& images, std::int64_t k) {
+TopClasses Model::predict(const HostTensor& images, std::int64_t k) const {
   const torch::NoGradGuard no_grad;
   NetworkImpl& net = network();
   const at::Tensor logits = net.forward(prepare(net, *this, images));
@@ -121,7 +121,7 @@ std::vector<NamedTensor> Model::gradients() const {
   return tensors;
 }
 
-void Model::load(const std::string& path, std::span<const TensorEntry> entries) {
+void Model::load(const std::string& path, std::span<const TensorEntry> entries) const {
   const torch::NoGradGuard no_grad;
   std::unordered_map<std::string, at::Tensor> own;
   for (const StateEntry& entry : state_of(network())) own.emplace(entry.name, entry.tensor);
@@ -142,10 +142,10 @@ void Model::save(const std::string& path, std::span<const std::byte> header) con
   write_tensors(path, header, tensors);
 }
 
-void Model::set_trainable(const std::string& prefix, bool trainable) {
+void Model::set_trainable(const std::string& prefix, bool trainable) const {
   for (const auto& item : network().named_parameters()) {
     if (!is_below(item.key(), prefix)) continue;
-    at::Tensor parameter = item.value();
+    at::Tensor const parameter = item.value();
     parameter.requires_grad_(trainable);
     if (!trainable) parameter.mutable_grad() = at::Tensor();
   }

@@ -26,9 +26,9 @@ struct StateInfo {
 /// What a prediction says of each image: the most probable classes, best first.
 struct TopClasses {
   std::int64_t images = 0;
-  std::int64_t k = 0;                ///< classes an image
-  std::vector<std::int64_t> index;   ///< images × k
-  std::vector<float> probability;    ///< images × k
+  std::int64_t k = 0;               ///< classes an image
+  std::vector<std::int64_t> index;  ///< images × k
+  std::vector<float> probability;   ///< images × k
 };
 
 /// A network on a device, in terms of ordinary memory: what the binding calls. Not safe for several threads; the
@@ -44,13 +44,13 @@ class Model {
   Model& operator=(Model&&) = delete;
 
   /// Logits N×classes of images N×C×H×W, in evaluation mode.
-  HostTensor forward(const HostTensor& images);
+  HostTensor forward(const HostTensor& images) const;
 
   /// The outputs of the named parts, in evaluation mode. A part is a child of `features`, such as `denseblock2`.
-  std::vector<NamedTensor> features(const HostTensor& images, std::span<const std::string> taps);
+  std::vector<NamedTensor> features(const HostTensor& images, std::span<const std::string> taps) const;
 
   /// The `k` most probable classes of each image; `k` is at most the number of classes.
-  TopClasses predict(const HostTensor& images, std::int64_t k);
+  TopClasses predict(const HostTensor& images, std::int64_t k) const;
 
   /// Every parameter and buffer, in the order of PyTorch's state dict.
   [[nodiscard]] std::vector<StateInfo> describe_state() const;
@@ -60,13 +60,13 @@ class Model {
   [[nodiscard]] std::vector<NamedTensor> gradients() const;
 
   /// Copies the entries' tensors into the parameters and buffers of the same names and shapes: all or none.
-  void load(const std::string& path, std::span<const TensorEntry> entries);
+  void load(const std::string& path, std::span<const TensorEntry> entries) const;
 
   /// Writes the header and then the whole state, in the order of `describe_state`.
   void save(const std::string& path, std::span<const std::byte> header) const;
 
   /// Lets the parameters at or below `prefix` learn, or not; an empty prefix means all.
-  void set_trainable(const std::string& prefix, bool trainable);
+  void set_trainable(const std::string& prefix, bool trainable) const;
 
   void replace_classifier(std::int64_t num_classes, std::optional<std::uint64_t> seed);
 

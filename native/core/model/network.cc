@@ -42,7 +42,7 @@ void NetworkImpl::replace_classifier(std::int64_t num_classes, std::optional<at:
   classifier_ = replace_module("classifier", classifier);
 }
 
-void NetworkImpl::initialize(std::optional<at::Generator> generator) {
+void NetworkImpl::initialize(const std::optional<at::Generator>& generator) {
   for (const auto& module : modules(/*include_self=*/false)) {
     if (auto* convolution = module->as<torch::nn::Conv2d>()) {
       initialize_convolution(*convolution, initialization_, generator);

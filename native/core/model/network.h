@@ -21,7 +21,7 @@ class NetworkImpl : public torch::nn::Module {
   void replace_classifier(std::int64_t num_classes, std::optional<at::Generator> generator);
 
   /// Draws every weight anew.
-  void initialize(std::optional<at::Generator> generator);
+  void initialize(const std::optional<at::Generator>& generator);
 
   /// The source of every dropout mask; nothing for libtorch's default generator.
   void set_dropout_generator(std::optional<at::Generator> generator) { dropout_->generator = std::move(generator); }

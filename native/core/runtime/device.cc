@@ -12,6 +12,9 @@ namespace densenet {
 
 namespace {
 
+/// libtorch's own count is a signed char.
+int cuda_device_count() { return static_cast<unsigned char>(torch::cuda::device_count()); }
+
 /// Why CUDA cannot be used, or nothing when it can.
 std::string cuda_fault() {
   if (!at::Context::hasCUDA()) return "this libtorch is a CPU build";
@@ -26,7 +29,7 @@ std::string cuda_fault() {
 }  // namespace
 
 c10::Device find_device(const std::string& name) {
-  if (name == "cpu") return c10::Device(c10::kCPU);
+  if (name == "cpu") return {c10::kCPU};
   const std::string fault = cuda_fault();
   if (name == "auto") return fault.empty() ? c10::Device(c10::kCUDA, 0) : c10::Device(c10::kCPU);
   if (!fault.empty()) {
@@ -35,7 +38,7 @@ c10::Device find_device(const std::string& name) {
   }
   const c10::Device device(name);
   const int index = device.has_index() ? device.index() : 0;
-  const auto count = static_cast<int>(torch::cuda::device_count());
+  const auto count = cuda_device_count();
   if (index >= count) {
     throw Error(code::kCudaUnavailable, "device " + name + " was asked for, but there are " + std::to_string(count) +
                                             " CUDA devices: cuda:0 to cuda:" + std::to_string(count - 1) + ".");
@@ -60,7 +63,7 @@ RuntimeFacts runtime_facts() {
   facts.cpu_capability = at::get_cpu_capability();
   facts.cuda_reason = cuda_fault();
   if (facts.cuda_reason.empty()) {
-    const auto count = static_cast<int>(torch::cuda::device_count());
+    const auto count = cuda_device_count();
     for (int index = 0; index < count; ++index) facts.cuda_devices.push_back("cuda:" + std::to_string(index));
   }
   return facts;

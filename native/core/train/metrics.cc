@@ -23,7 +23,7 @@ std::int64_t count_correct(const at::Tensor& logits, const at::Tensor& labels) {
 
 void EvaluationSum::add(const at::Tensor& logits, const at::Tensor& labels) {
   const at::Tensor predicted = logits.argmax(1);
-  const std::int64_t correct = predicted.eq(labels).sum().item<std::int64_t>();
+  const auto correct = predicted.eq(labels).sum().item<std::int64_t>();
   sum_.add(at::cross_entropy_loss(logits, labels).item<double>(), correct, labels.size(0));
   const at::Tensor best = std::get<1>(logits.topk(std::min<std::int64_t>(5, classes_), 1));
   correct5_ += best.eq(labels.unsqueeze(1)).any(1).sum().item<std::int64_t>();

@@ -17,7 +17,7 @@ struct Metrics {
 /// The metrics of an evaluation, with more detail.
 struct Evaluation {
   Metrics metrics;
-  double top5 = 0.0;                    ///< share of images whose true class is among the five most probable
+  double top5 = 0.0;  ///< share of images whose true class is among the five most probable
   std::int64_t classes = 0;
   std::vector<std::int64_t> confusion;  ///< classes × classes: true class by predicted class
 };

@@ -14,11 +14,11 @@ struct OptimizerOptions {
   Kind kind = Kind::kSgd;
   double learning_rate = 0.1;
   double weight_decay = 0.0;
-  double momentum = 0.0;   ///< SGD
-  bool nesterov = false;   ///< SGD
-  double beta1 = 0.9;      ///< Adam and AdamW
-  double beta2 = 0.999;    ///< Adam and AdamW
-  double epsilon = 1e-8;   ///< Adam and AdamW
+  double momentum = 0.0;  ///< SGD
+  bool nesterov = false;  ///< SGD
+  double beta1 = 0.9;     ///< Adam and AdamW
+  double beta2 = 0.999;   ///< Adam and AdamW
+  double epsilon = 1e-8;  ///< Adam and AdamW
 };
 
 /// How the learning rate changes from epoch to epoch.

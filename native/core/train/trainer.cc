@@ -26,7 +26,9 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// A seed for a run without one, from libtorch's default generator, so that `manualSeed` decides it too.
-std::uint64_t draw_seed() { return static_cast<std::uint64_t>(at::randint(INT64_MAX, {1}, at::kLong).item<std::int64_t>()); }
+std::uint64_t draw_seed() {
+  return static_cast<std::uint64_t>(at::randint(INT64_MAX, {1}, at::kLong).item<std::int64_t>());
+}
 
 at::Generator make_generator(c10::Device device, std::uint64_t seed) {
   if (device.is_cpu()) return at::make_generator<at::CPUGeneratorImpl>(seed);
@@ -68,9 +70,8 @@ StepResult Trainer::State::train_on(const Batch& batch, double learning_rate) {
   const std::vector<at::Tensor> parameters = network.parameters();
   for (const at::Tensor& parameter : parameters) parameter.mutable_grad().reset();
   const at::Tensor logits = network.forward(to_network_input(batch.images, model->config()));
-  const at::Tensor loss =
-      at::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Mean, /*ignore_index=*/-100,
-                             options.label_smoothing);
+  const at::Tensor loss = at::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Mean, /*ignore_index=*/-100,
+                                                 options.label_smoothing);
   const auto value = loss.item<double>();
   if (!std::isfinite(value)) {
     throw Error(code::kNonFiniteLoss, "the loss became " + std::to_string(value) +

@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-
 #include "core/error.h"
 #include "core/weights/file.h"
 
@@ -73,7 +72,7 @@ void check_entry(const InputFile& file, const TensorEntry& entry) {
 at::Tensor read_tensor(const InputFile& file, const TensorEntry& entry) {
   const at::ScalarType type = scalar_type(entry.dtype);
   const auto elements = static_cast<std::int64_t>(entry.bytes / c10::elementSize(type));
-  at::Tensor flat = at::empty({elements}, at::TensorOptions().dtype(type));
+  at::Tensor const flat = at::empty({elements}, at::TensorOptions().dtype(type));
   file.read(entry.offset, {static_cast<std::byte*>(flat.mutable_data_ptr()), flat.nbytes()});
   return flat.as_strided(entry.shape, entry.strides);
 }
