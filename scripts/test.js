@@ -6,7 +6,7 @@ const { mkdtemp, readFile, rm } = require('node:fs/promises');
 const os = require('node:os');
 const path = require('node:path');
 const { runScript } = require('./report');
-const { runInherited, setup } = require('./setup');
+const { root, runInherited, setup } = require('./setup');
 
 /**
  * @typedef {object} Count
@@ -21,7 +21,7 @@ async function test() {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'densenet-test-'));
   try {
     const results = path.join(folder, 'results.json');
-    const jest = require.resolve('jest/bin/jest.js');
+    const jest = path.join(root, 'node_modules', 'jest', 'bin', 'jest.js');
     // With --json jest prints the results to stdout too, its report goes to stderr.
     const code = await runInherited([jest, '--json', `--outputFile=${results}`, ...process.argv.slice(2)], 'ignore');
     const count = /** @type {Count} */ (JSON.parse(await readFile(results, 'utf8')));

@@ -7,7 +7,8 @@
 namespace densenet {
 
 torch::nn::Conv2d same_convolution(std::int64_t in_channels, std::int64_t out_channels, std::int64_t kernel) {
-  return {torch::nn::Conv2dOptions(in_channels, out_channels, kernel).padding(kernel / 2).bias(false)};
+  const auto options = torch::nn::Conv2dOptions(in_channels, out_channels, kernel).padding(kernel / 2).bias(false);
+  return torch::nn::Conv2d(options);  // NOLINT(modernize-return-braced-init-list): the constructor is explicit
 }
 
 DenseLayerImpl::DenseLayerImpl(const ModelConfig& config, std::int64_t in_channels, DropoutPtr dropout)
