@@ -1,5 +1,8 @@
 'use strict';
 
+// Two workers that each compute on every core would spend their time waiting for one another.
+process.env['OMP_NUM_THREADS'] ??= '1';
+
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: 'node',

@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 /**
  * Every code that a {@link DenseNetError} can carry. Codes are stable: a program may compare them.
  */
@@ -65,13 +67,14 @@ export class DenseNetError extends Error {
 
 /** Whether a value is a {@link DenseNetError}, also one that another copy of this package made. */
 export function isDenseNetError(value: unknown): value is DenseNetError {
-  return value instanceof Error && value.name === 'DenseNetError';
+  return types.isNativeError(value) && value.name === 'DenseNetError';
 }
 
 /** Turns what native code or the system threw into a {@link DenseNetError}; one that is already comes back as it is. */
 export function toDenseNetError(error: unknown, fallback: ErrorCode = 'ERR_INTERNAL'): DenseNetError {
   if (isDenseNetError(error)) return error;
-  if (!(error instanceof Error)) return new DenseNetError(fallback, String(error), { cause: error });
+  // Not instanceof: an error of native code, or of another realm, is no instance of this realm's class.
+  if (!types.isNativeError(error)) return new DenseNetError(fallback, String(error), { cause: error });
   const code = (error as { code?: unknown }).code;
   const known = typeof code === 'string' && code.startsWith('ERR_DENSENET_');
   return known

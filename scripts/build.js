@@ -2,13 +2,14 @@
 
 /**
  * Builds the addon against a libtorch, and the TypeScript. Nothing is built again whose sources are as they were.
- * `npm run build` builds against the libtorch that `npm run setup` would take.
+ * `npm run build` builds against the libtorch that `npm run setup` would take; `-- --force` builds all anew.
  */
 
 const { spawn } = require('node:child_process');
 const { createHash } = require('node:crypto');
 const { createWriteStream, existsSync } = require('node:fs');
 const { mkdir, readFile, readdir, rm, writeFile } = require('node:fs/promises');
+const { createRequire } = require('node:module');
 const os = require('node:os');
 const path = require('node:path');
 const { runScript, step } = require('./report');
@@ -84,9 +85,10 @@ function runNode(args, log, onLine) {
 
 /**
  * @param {Libtorch} libtorch
+ * @param {string} tools The folder that cmake-js and node-addon-api can be required from.
  * @param {boolean} force
  */
-async function buildNative(libtorch, force) {
+async function buildNative(libtorch, tools, force) {
   const core = path.join(release, `densenet_core-torch${libtorch.version}.so`);
   const loader = path.join(release, 'libtorch_densenet.node');
   const hash = await hashSources(
@@ -100,8 +102,13 @@ async function buildNative(libtorch, force) {
     `building the addon against libtorch ${libtorch.version} (${libtorch.build}); some minutes`,
     async (update) => {
       const jobs = Math.max(1, Math.min(os.availableParallelism(), Math.floor(os.totalmem() / 3e9)));
-      const settings = [`--CDLIBTORCH_ROOT=${libtorch.path}`, `--CDLIBTORCH_VERSION=${libtorch.version}`];
-      const cmakeJs = require.resolve('cmake-js/bin/cmake-js');
+      const requireTool = createRequire(path.join(tools, 'package.json'));
+      const settings = [
+        `--CDLIBTORCH_ROOT=${libtorch.path}`,
+        `--CDLIBTORCH_VERSION=${libtorch.version}`,
+        `--CDNODE_ADDON_API_DIR=${path.dirname(requireTool.resolve('node-addon-api'))}`,
+      ];
+      const cmakeJs = requireTool.resolve('cmake-js/bin/cmake-js');
       await runNode(
         [cmakeJs, 'build', '-O', 'build', ...settings, '-p', String(jobs)],
         path.join(root, 'build', 'build.log'),
@@ -148,19 +155,18 @@ async function writeModuleEntry(dist) {
 }
 
 /**
- * @param {{ libtorch: Libtorch, force?: boolean }} options
+ * @param {object} options
+ * @param {Libtorch} options.libtorch
+ * @param {string} options.tools The folder that cmake-js and node-addon-api can be required from.
+ * @param {boolean} options.typescript Whether to compile the TypeScript too.
  * @returns {Promise<void>}
  */
-async function build({ libtorch, force = false }) {
-  await buildNative(libtorch, force);
-  await buildTypeScript(force);
+async function build({ libtorch, tools, typescript }) {
+  const force = process.argv.includes('--force');
+  await buildNative(libtorch, tools, force);
+  if (typescript) await buildTypeScript(force);
 }
 
 module.exports = { build };
 
-if (require.main === module) {
-  runScript(async () => {
-    const { findOrFetchLibtorch } = require('./setup');
-    await build({ libtorch: await findOrFetchLibtorch(), force: process.argv.includes('--force') });
-  });
-}
+if (require.main === module) runScript(() => require('./setup').buildAll());

@@ -2,21 +2,30 @@
 
 /**
  * Finds or fetches whatever the package needs to be built and run: npm packages, libtorch, the built addon. It runs on
- * Node's own modules, so it works before anything is installed, and it does nothing twice. `npm run setup` calls it;
- * `npm start`, `npm test` and `npm run lint` call it first.
+ * Node's own modules, so it works before anything is installed, and it does nothing twice. `npm run setup` and
+ * `npx densenet setup` call it; `npm start`, `npm test` and `npm run lint` call it first.
+ *
+ * A checkout is always built from its sources. An installed package is built only where no addon that came with it
+ * fits the libtorch of the machine.
  */
 
 const { spawn } = require('node:child_process');
-const { readFile, writeFile } = require('node:fs/promises');
+const { existsSync } = require('node:fs');
+const { mkdir, readFile, writeFile } = require('node:fs/promises');
 const { createHash } = require('node:crypto');
 const path = require('node:path');
 const { fetchLibtorch, pinnedVersion, runCommand } = require('../lib/runtime/fetch');
-const { compareVersions, locateLibtorch } = require('../lib/runtime/locate');
+const { findCores } = require('../lib/runtime/cores');
+const { cacheFolder, compareVersions, locateLibtorch } = require('../lib/runtime/locate');
 const { runScript, step } = require('./report');
 
 /** @typedef {import('../lib/runtime/locate').Libtorch} Libtorch */
 
 const root = path.join(__dirname, '..');
+
+/** npm never packs the lock file, so it tells a checkout from an installed package. */
+const lockFile = path.join(root, 'package-lock.json');
+const isCheckout = existsSync(lockFile);
 
 /** The oldest libtorch that the sources build against. */
 const oldestLibtorch = '2.11.0';
@@ -52,7 +61,7 @@ async function checkTools() {
 /** Installs the npm packages when they are missing, or were installed from another lock file. */
 async function installPackages() {
   const hash = createHash('sha256')
-    .update(await readFile(path.join(root, 'package-lock.json')))
+    .update(await readFile(lockFile))
     .digest('hex');
   const stamp = path.join(root, 'node_modules', '.libtorch-densenet-lock');
   if ((await readFile(stamp, 'utf8').catch(() => '')) === hash) return;
@@ -61,6 +70,41 @@ async function installPackages() {
     if (code !== 0) throw new Error(`npm ci failed:\n${output.slice(-3000)}`);
     await writeFile(stamp, hash);
   });
+}
+
+/**
+ * The packages that an addon is built with, for an installed package, which comes without them.
+ *
+ * @returns {Promise<string>} A folder that they can be required from.
+ */
+async function installBuildPackages() {
+  const { devDependencies } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
+  const wanted = ['cmake-js', 'node-addon-api'].map((name) => `${name}@${devDependencies[name]}`);
+  const folder = path.join(cacheFolder(), 'tools', wanted.join('+'));
+  const stamp = path.join(folder, 'complete');
+  if (existsSync(stamp)) return folder;
+  await step(`npm install ${wanted.join(' ')}`, async () => {
+    await mkdir(folder, { recursive: true });
+    await writeFile(path.join(folder, 'package.json'), '{ "private": true }\n');
+    const args = ['install', '--no-audit', '--no-fund', '--save-exact', ...wanted];
+    const { code, output } = await runCommand('npm', args, process.env, folder);
+    if (code !== 0) throw new Error(`npm install failed:\n${output.slice(-3000)}`);
+    await writeFile(stamp, '');
+  });
+  return folder;
+}
+
+/**
+ * A libtorch that an addon which is already here fits; fetched where there is no libtorch at all.
+ *
+ * @returns {Promise<Libtorch | undefined>}
+ */
+async function findFitting() {
+  const cores = await findCores(root);
+  if (cores.size === 0) return undefined;
+  const { libtorch, mismatched } = await locateLibtorch({ accept: (version) => cores.has(version) });
+  if (libtorch || mismatched.length > 0 || process.env['LIBTORCH'] || !cores.has(pinnedVersion)) return libtorch;
+  return findOrFetchLibtorch();
 }
 
 /**
@@ -93,18 +137,25 @@ function describeBytes(done, total) {
   return total === undefined ? megabytes : `${megabytes} of ${Math.round(total / 1e6)}`;
 }
 
+/** @returns {Promise<Libtorch>} The libtorch that everything was built against. */
+async function buildAll() {
+  await checkTools();
+  if (isCheckout) await installPackages();
+  const tools = isCheckout ? root : await installBuildPackages();
+  const libtorch = await findOrFetchLibtorch();
+  await require('./build').build({ libtorch, tools, typescript: isCheckout });
+  return libtorch;
+}
+
 /**
  * Makes everything ready.
  *
- * @returns {Promise<Libtorch>} The libtorch that the addon was built against.
+ * @returns {Promise<Libtorch>} The libtorch that the addon runs on.
  */
 async function setup() {
   const started = performance.now();
   checkNode();
-  await checkTools();
-  await installPackages();
-  const libtorch = await findOrFetchLibtorch();
-  await require('./build').build({ libtorch });
+  const libtorch = (isCheckout ? undefined : await findFitting()) ?? (await buildAll());
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log(`✔ ready: libtorch ${libtorch.version} (${libtorch.build}) in ${libtorch.path} (${seconds} s)`);
   return libtorch;
@@ -134,6 +185,6 @@ function runInherited(args, stdout = 'inherit') {
   });
 }
 
-module.exports = { findOrFetchLibtorch, root, runInherited, setup };
+module.exports = { buildAll, root, runInherited, setup };
 
 if (require.main === module) runScript(setup);

@@ -5,6 +5,7 @@ import { toDenseNetError } from '../errors';
 import { doctorCommand } from './doctor';
 import { evaluateCommand } from './evaluate';
 import { predictCommand } from './predict';
+import { setupCommand } from './setup';
 import { trainCommand } from './train';
 
 // eslint-disable-next-line @typescript-eslint/no-require-imports -- from dist/cli and from lib/cli alike
@@ -17,7 +18,8 @@ const program = new Command('densenet')
   .addCommand(trainCommand())
   .addCommand(predictCommand())
   .addCommand(evaluateCommand())
-  .addCommand(doctorCommand());
+  .addCommand(doctorCommand())
+  .addCommand(setupCommand());
 
 // A reader that has seen enough, such as `head`, is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -20,16 +20,19 @@ export function count(value: number): string {
   return Math.round(value).toLocaleString('en-US');
 }
 
+/** Borders stand back where there are colours at all. */
+const style = { head: [], border: colors.isColorSupported ? ['gray'] : [] };
+
 /** Prints rows of a name and a value as a table. */
 export function printTable(rows: [string, string][]): void {
-  const table = new Table({ style: { head: [], border: ['gray'] }, wordWrap: false });
+  const table = new Table({ style, wordWrap: false });
   table.push(...rows.map(([name, value]) => ({ [colors.bold(name)]: value })));
   console.log(table.toString());
 }
 
 /** Prints rows under heads as a table. */
 export function printGrid(head: string[], rows: (string | number)[][]): void {
-  const table = new Table({ head: head.map((name) => colors.bold(name)), style: { head: [], border: ['gray'] } });
+  const table = new Table({ head: head.map((name) => colors.bold(name)), style });
   table.push(...rows.map((row) => row.map(String)));
   console.log(table.toString());
 }

@@ -260,9 +260,10 @@ export class DenseNet {
   async replaceClassifier(numClasses: number): Promise<void> {
     checkInteger('numClasses', numClasses, 1, 1_000_000);
     this.#handle.assertIdle('replaceClassifier');
-    const done = this.#handle.call((native) => native.replaceClassifier(numClasses, undefined));
-    this.#handle.setClassifier(numClasses);
-    await done;
+    await this.#handle.call((native) => {
+      this.#handle.setClassifier(numClasses);
+      return native.replaceClassifier(numClasses, undefined);
+    });
   }
 
   /**
@@ -296,7 +297,7 @@ export class DenseNet {
       );
     this.#handle.setTrainable(path, trainable);
     // Queued behind the calls made before; it can fail only where the whole model has failed.
-    void this.#handle.native.setTrainable(path, trainable).catch(() => undefined);
+    void this.#handle.call((native) => native.setTrainable(path, trainable)).catch(() => undefined);
   }
 }
 

@@ -39,8 +39,6 @@ export async function readWeights(
   checkBoolean('strict', strict);
   const prepare = async () => {
     const { entries } = await readSafetensors(file);
-    // A training run may have begun while the header was read.
-    handle.assertIdle('loadWeights');
     const { report, fitting, misfits } = match(handle, entries);
     const complete = report.missing.length + report.unexpected.length === 0;
     if ((strict && !complete) || fitting.length === 0) throw mismatch(file, report, misfits);

@@ -44,7 +44,7 @@ export async function examine(): Promise<Finding[]> {
       state: 'fault',
       subject: fault.code,
       found: fault.message,
-      mend: 'npm run setup (in the package)',
+      mend: 'npx densenet setup',
     });
   }
   return findings;
@@ -57,7 +57,7 @@ function describeCuda(
   if (available) return { state: 'good', subject: 'CUDA', found: devices.join(', ') };
   const mend =
     build === 'cpu'
-      ? 'set LIBTORCH to a CUDA build of libtorch, and run npm run setup (in the package)'
+      ? 'set LIBTORCH to a CUDA build of libtorch, and run npx densenet setup'
       : 'install the NVIDIA driver';
   return {
     state: 'note',

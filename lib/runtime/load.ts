@@ -1,8 +1,8 @@
-import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import nodeGypBuild from 'node-gyp-build';
 import { DenseNetError, toDenseNetError } from '../errors';
 import type { Native } from '../native';
+import { findCores } from './cores';
 import { locateLibtorch, type Attempt, type Libtorch } from './locate';
 
 /** The addon, and the libtorch that it runs on. */
@@ -21,10 +21,9 @@ interface Loader {
 }
 
 const packageRoot = path.join(__dirname, '..', '..');
-const corePattern = /^densenet_core-torch(\d+\.\d+\.\d+)\.(?:so|dylib|dll)$/;
-const mendBuild = 'Run `npm run setup` in the package to build it.';
+const mendBuild = 'Run `npx densenet setup` to build it.';
 const mendLibtorch =
-  'Set LIBTORCH to a folder that holds libtorch, `pip install torch`, or run `npm run setup` in the package, which fetches it.';
+  'Set LIBTORCH to a folder that holds libtorch, `pip install torch`, or run `npx densenet setup`, which fetches it.';
 
 let loading: Promise<LoadedAddon> | undefined;
 
@@ -49,7 +48,12 @@ export async function loadNative(): Promise<Native> {
 
 async function load(): Promise<LoadedAddon> {
   const loaderPath = findLoader();
-  const cores = await findCores(path.dirname(loaderPath));
+  const cores = await findCores(packageRoot);
+  if (cores.size === 0)
+    throw new DenseNetError(
+      'ERR_ADDON_LOAD',
+      `${path.dirname(loaderPath)} holds the loader but no core library. ${mendBuild}`,
+    );
   const resourcesPath = (process as { resourcesPath?: string }).resourcesPath;
   const { libtorch, tried, mismatched } = await locateLibtorch({
     accept: (version) => cores.has(version),
@@ -80,18 +84,6 @@ function findLoader(): string {
   }
 }
 
-/** The core libraries beside the loader, by the version of libtorch that each was built against. */
-async function findCores(folder: string): Promise<Map<string, string>> {
-  const cores = new Map<string, string>();
-  for (const name of await readdir(folder)) {
-    const version = corePattern.exec(name)?.[1];
-    if (version !== undefined) cores.set(version, path.join(folder, name));
-  }
-  if (cores.size === 0)
-    throw new DenseNetError('ERR_ADDON_LOAD', `${folder} holds the loader but no core library. ${mendBuild}`);
-  return cores;
-}
-
 async function open(loaderPath: string, libtorch: Libtorch, corePath: string, tried: Attempt[]): Promise<Native> {
   try {
     // The path is known only here, so this cannot be an import.
@@ -108,7 +100,7 @@ async function open(loaderPath: string, libtorch: Libtorch, corePath: string, tr
         `  libtorch: ${libtorch.version} (${libtorch.build}) in ${libtorch.path}, from ${libtorch.source}`,
         `  the system's loader said: ${reason}`,
         ...listAttempts(tried),
-        `${mendLibtorch} If libtorch itself is sound, build the addon anew: \`npm run setup\`.`,
+        `${mendLibtorch} If libtorch itself is sound, build the addon anew: \`npx densenet setup\`.`,
       ].join('\n'),
       { cause: error },
     );
@@ -129,7 +121,7 @@ function notFound(tried: Attempt[], mismatched: Libtorch[], versions: string[]):
     [
       `libtorch ${found} does not fit. ${wanted}`,
       ...places,
-      `Either point LIBTORCH at libtorch ${versions.join(' or ')}, or build the addon against the one you have: \`npm run setup\`.`,
+      `Either point LIBTORCH at libtorch ${versions.join(' or ')}, or build the addon against the one you have: \`npx densenet setup\`.`,
     ].join('\n'),
   );
 }

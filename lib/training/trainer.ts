@@ -141,18 +141,25 @@ export class Trainer {
     };
     try {
       const trainer = this.#attach();
-      const { core } = this.#handle;
-      const train = await uploadDataset(core, data, control.signal);
-      const held = validation && (await uploadDataset(core, validation, control.signal));
-      const started = performance.now();
       const epochs: EpochEvent[] = [];
+      let started = 0;
       const stop = (): void => trainer.stop();
       control.signal.addEventListener('abort', stop, { once: true });
-      const running = trainer.fit(train, held, plan, (event) => {
-        if (event.type === 'epoch') epochs.push(event);
-        emit(event);
-      });
-      const completed = await running.finally(() => control.signal.removeEventListener('abort', stop));
+      const completed = await this.#handle
+        .callPrepared(
+          async () => {
+            const train = await uploadDataset(this.#handle.core, data, control.signal);
+            return { train, held: validation && (await uploadDataset(this.#handle.core, validation, control.signal)) };
+          },
+          (_, { train, held }) => {
+            started = performance.now();
+            return trainer.fit(train, held, plan, (event) => {
+              if (event.type === 'epoch') epochs.push(event);
+              emit(event);
+            });
+          },
+        )
+        .finally(() => control.signal.removeEventListener('abort', stop));
       if (!completed) control.signal.throwIfAborted();
       return { epochs, seconds: (performance.now() - started) / 1000 };
     } catch (error) {

@@ -61,6 +61,8 @@ struct Trainer::State {
         dropout_generator(make_generator(device, seed + 1)) {}
 
   StepResult train_on(const Batch& batch, double learning_rate);
+  std::optional<Evaluation> evaluate(const DatasetPtr& dataset, std::int64_t batch_size,
+                                     const std::function<bool()>& stop);
 };
 
 StepResult Trainer::State::train_on(const Batch& batch, double learning_rate) {
@@ -125,7 +127,7 @@ bool Trainer::fit(const DatasetPtr& train, const DatasetPtr& validation, const F
     }
     EpochEvent event{.epoch = epoch + 1, .train = sum.result(), .validation = {}, .seconds = 0.0};
     if (validation) {
-      const auto found = evaluate(validation, plan.batch_size, [&] { return observer.stop_requested(); });
+      const auto found = state.evaluate(validation, plan.batch_size, [&] { return observer.stop_requested(); });
       if (!found) return false;
       event.validation = found->metrics;
     }
@@ -137,11 +139,16 @@ bool Trainer::fit(const DatasetPtr& train, const DatasetPtr& validation, const F
 
 std::optional<Evaluation> Trainer::evaluate(const DatasetPtr& dataset, std::int64_t batch_size,
                                             const std::function<bool()>& stop) {
-  const torch::NoGradGuard no_grad;
-  NetworkImpl& network = state_->model->network();
-  const ModelConfig& config = state_->model->config();
   check_dataset(*dataset, *state_->model, "images");
-  DatasetBatches batches(dataset, batch_size, 1, state_->device);
+  return state_->evaluate(dataset, batch_size, stop);
+}
+
+std::optional<Evaluation> Trainer::State::evaluate(const DatasetPtr& dataset, std::int64_t batch_size,
+                                                   const std::function<bool()>& stop) {
+  const torch::NoGradGuard no_grad;
+  NetworkImpl& network = model->network();
+  const ModelConfig& config = model->config();
+  DatasetBatches batches(dataset, batch_size, 1, device);
   EvaluationSum sum(config.num_classes);
   network.eval();
   batches.start_epoch(nullptr);

@@ -1,0 +1,44 @@
+'use strict';
+
+/**
+ * Finds the core libraries that lie beside the loader: one for each version of libtorch that was built against. Plain
+ * JavaScript on Node's own modules, like locate.js.
+ */
+
+const { readdir } = require('node:fs/promises');
+const path = require('node:path');
+
+const pattern = /^densenet_core-torch(\d+\.\d+\.\d+)\.(?:so|dylib|dll)$/;
+
+/**
+ * The folders of a package in which addons lie: the one built here, before the one that was shipped.
+ *
+ * @param {string} packageRoot
+ * @returns {string[]}
+ */
+function addonFolders(packageRoot) {
+  return [
+    path.join(packageRoot, 'build', 'Release'),
+    path.join(packageRoot, 'prebuilds', `${process.platform}-${process.arch}`),
+  ];
+}
+
+/**
+ * The core libraries of a package.
+ *
+ * @param {string} packageRoot
+ * @returns {Promise<Map<string, string>>} The path of each, by the version of libtorch that it was built against.
+ */
+async function findCores(packageRoot) {
+  /** @type {Map<string, string>} */
+  const cores = new Map();
+  for (const folder of addonFolders(packageRoot)) {
+    for (const name of await readdir(folder).catch(() => /** @type {string[]} */ ([]))) {
+      const version = pattern.exec(name)?.[1];
+      if (version !== undefined && !cores.has(version)) cores.set(version, path.join(folder, name));
+    }
+  }
+  return cores;
+}
+
+module.exports = { addonFolders, findCores };
