@@ -14,6 +14,8 @@ export interface Native {
   createModel(config: ModelConfig, device: string, seed: number | undefined): Promise<NativeModel>;
   runtimeFacts(): Promise<NativeRuntimeFacts>;
   manualSeed(seed: number): Promise<void>;
+  /** Stops every native thread, after the step that it is in. Later calls are not answered. */
+  shutDown(): void;
   readonly NativeTrainer: new (model: NativeModel, options: NativeTrainerOptions) => NativeTrainer;
   readonly NativeDataset: new (imageShape: number[], isUint8: boolean) => NativeDataset;
 }

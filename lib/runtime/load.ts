@@ -69,6 +69,8 @@ async function load(): Promise<LoadedAddon> {
       `${libtorch.path} says that it is libtorch ${libtorch.version}, but its library says ${native.loadedVersion}; ` +
         `the addon was built against ${native.builtAgainst}. Repair that folder. ${mendLibtorch}`,
     );
+  // `process.exit` runs no native clean-up: libtorch's statics would be destroyed under threads that still compute.
+  process.once('exit', () => native.shutDown());
   return { native, libtorch, loaderPath, corePath };
 }
 

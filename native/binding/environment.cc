@@ -61,7 +61,8 @@ void Channel::drain(napi_env env) {
 
 Environment::Environment(napi_env env) : channel_(std::make_shared<Channel>(env)) {
   // Registered after the channel's own clean-up, so it runs before it: threads are joined while they may still post.
-  napi_add_env_cleanup_hook(env, &Environment::stop, this);
+  napi_add_env_cleanup_hook(
+      env, [](void* environment) { static_cast<Environment*>(environment)->shut_down(); }, this);
 }
 
 Environment& Environment::of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
@@ -77,11 +78,10 @@ Worker& Environment::general_worker() {
   return *general_;
 }
 
-void Environment::stop(void* environment) {
-  auto* self = static_cast<Environment*>(environment);
-  for (const auto& worker : self->workers_) worker->abandon();  // all first, so that they end side by side
-  for (const auto& worker : self->workers_) worker->join();
-  self->channel_->close();
+void Environment::shut_down() {
+  for (const auto& worker : workers_) worker->abandon();  // all first, so that they end side by side
+  for (const auto& worker : workers_) worker->join();
+  channel_->close();
 }
 
 void Environment::reap() {

@@ -64,10 +64,12 @@ class Environment {
 
   [[nodiscard]] const std::shared_ptr<Channel>& channel() const { return channel_; }
 
+  /// Stops and joins every thread; nothing is answered any more. Safe to call twice.
+  void shut_down();
+
   Napi::FunctionReference model_class;
 
  private:
-  static void stop(void* environment);
   void reap();
 
   std::shared_ptr<Channel> channel_;

@@ -46,6 +46,8 @@ Napi::Value manual_seed(const Napi::CallbackInfo& info) {
       [seed = to_seed(info[0])] { seed_everything(seed.value_or(0)); }, to_undefined);
 }
 
+void shut_down(const Napi::CallbackInfo& info) { Environment::of(info.Env()).shut_down(); }
+
 void define_exports(Napi::Env env, Napi::Object exports) {
   auto environment = std::make_unique<Environment>(env);
   environment->model_class = Napi::Persistent(ModelObject::define(env));
@@ -55,6 +57,7 @@ void define_exports(Napi::Env env, Napi::Object exports) {
   exports.Set("createModel", Napi::Function::New(env, ModelObject::create, "createModel"));
   exports.Set("runtimeFacts", Napi::Function::New(env, get_runtime_facts, "runtimeFacts"));
   exports.Set("manualSeed", Napi::Function::New(env, manual_seed, "manualSeed"));
+  exports.Set("shutDown", Napi::Function::New(env, shut_down, "shutDown"));
   exports.Set("NativeTrainer", TrainerObject::define(env));
   exports.Set("NativeDataset", DatasetObject::define(env));
 }
