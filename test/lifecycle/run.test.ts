@@ -100,19 +100,22 @@ test('a loss that is not finite ends the run with ERR_NON_FINITE_LOSS before it 
   await expect(trainer.fit(tinyDataset(), endless).then()).rejects.toMatchObject({ code: 'ERR_NON_FINITE_LOSS' });
 });
 
-test.each(['training', 'validation'])('a label of the %s data outside the classes is refused by its index', async (which) => {
-  const bad = datasets.fromArrays({ images: tinyImages(3), labels: [0, 1, 7] });
-  const run =
-    which === 'training'
-      ? tinyTrainer(model).fit(bad, plan)
-      : tinyTrainer(model).fit(tinyDataset(), { ...plan, validation: bad });
-  const before = await stateOf(model);
-  await expect(run).rejects.toMatchObject({
-    code: 'ERR_LABEL_OUT_OF_RANGE',
-    message: expect.stringContaining('labels[2] is 7') as unknown,
-  });
-  expect(await stateOf(model)).toEqual(before);
-});
+test.each(['training', 'validation'])(
+  'a label of the %s data outside the classes is refused by its index',
+  async (which) => {
+    const bad = datasets.fromArrays({ images: tinyImages(3), labels: [0, 1, 7] });
+    const run =
+      which === 'training'
+        ? tinyTrainer(model).fit(bad, plan)
+        : tinyTrainer(model).fit(tinyDataset(), { ...plan, validation: bad });
+    const before = await stateOf(model);
+    await expect(run).rejects.toMatchObject({
+      code: 'ERR_LABEL_OUT_OF_RANGE',
+      message: expect.stringContaining('labels[2] is 7') as unknown,
+    });
+    expect(await stateOf(model)).toEqual(before);
+  },
+);
 
 test('an image that holds NaN is refused by its index before anything is trained', async () => {
   const images = tinyImages(5);
