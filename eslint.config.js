@@ -3,10 +3,19 @@
 const tseslint = require('typescript-eslint');
 
 const nodeGlobals = Object.fromEntries(
-  ['Buffer', 'URL', '__dirname', 'console', 'module', 'performance', 'process', 'require', 'setTimeout'].map((name) => [
-    name,
-    'readonly',
-  ]),
+  [
+    'AbortSignal',
+    'Buffer',
+    'URL',
+    '__dirname',
+    '__filename',
+    'console',
+    'module',
+    'performance',
+    'process',
+    'require',
+    'setTimeout',
+  ].map((name) => [name, 'readonly']),
 );
 
 module.exports = tseslint.config(

@@ -16,7 +16,7 @@ const { runScript, step } = require('./report');
 const { root, setup } = require('./setup');
 
 /** The tools for C++, from PyPI, kept in the user's cache. */
-const clangTools = { 'clang-format': '19.1.7', 'clang-tidy': '19.1.0' };
+const clangTools = { 'clang-format': '19.1.7', 'clang-tidy': '23.1.4' };
 
 const fix = process.argv.includes('--fix');
 

@@ -20,7 +20,7 @@ Examples:
       // The set-up must run before anything is compiled, so it is a script and no module of this folder.
       // eslint-disable-next-line @typescript-eslint/no-require-imports
       const { setup } = require(path.join(__dirname, '..', '..', 'scripts', 'setup.js')) as {
-        setup(): Promise<unknown>;
+        setup: () => Promise<unknown>;
       };
       await setup();
     });

@@ -61,8 +61,7 @@ void Channel::drain(napi_env env) {
 
 Environment::Environment(napi_env env) : channel_(std::make_shared<Channel>(env)) {
   // Registered after the channel's own clean-up, so it runs before it: threads are joined while they may still post.
-  napi_add_env_cleanup_hook(
-      env, [](void* environment) { static_cast<Environment*>(environment)->shut_down(); }, this);
+  napi_add_env_cleanup_hook(env, [](void* environment) { static_cast<Environment*>(environment)->shut_down(); }, this);
 }
 
 Environment& Environment::of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }

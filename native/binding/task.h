@@ -54,7 +54,7 @@ Napi::Value run_task(Napi::Env env, Worker& worker, JobKind kind, Work work, Con
   const std::shared_ptr<Channel> channel = Environment::of(env).channel();
   channel->hold();
   const bool taken = worker.post(kind, [work = std::move(work), convert = std::move(convert), deferred, channel] {
-    auto outcome = std::make_shared<decltype(attempt(work))>(attempt(work));
+    const auto outcome = std::make_shared<decltype(attempt(work))>(attempt(work));
     channel->post([outcome, convert, deferred, channel](Napi::Env js) {
       channel->let_go();
       if (outcome->failure) {

@@ -28,7 +28,7 @@ describe('train', () => {
     expect(stdout).toMatch(/epoch 8\/8: loss 0\.\d+/);
     expect(stdout).toMatch(/Test accuracy\s*│ [\d.]+ % of 364 digits/);
     expect(stdout).toContain(`npx densenet predict ${path.join(out, 'sample.png')} --weights ${weights()}`);
-    // eslint-disable-next-line no-control-regex -- no colours where there is no terminal
+    // No colours where there is no terminal.
     expect(stdout).not.toMatch(/\x1b/);
   });
 

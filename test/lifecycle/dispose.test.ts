@@ -1,7 +1,7 @@
 import { DenseNet, Trainer } from '../../lib';
 import { tinyBatch, tinyDataset, tinyImages, tinyModel, tinyTrainer } from '../tiny';
 
-const disposed = expect.objectContaining({ name: 'DenseNetError', code: 'ERR_DISPOSED' });
+const disposed = expect.objectContaining({ name: 'DenseNetError', code: 'ERR_DISPOSED' }) as Error;
 
 describe('after dispose', () => {
   let model: DenseNet;

@@ -68,7 +68,7 @@ test('two models train side by side as they would alone', async () => {
 });
 
 describe('while a run trains the model', () => {
-  const busy = expect.objectContaining({ code: 'ERR_BUSY' });
+  const busy = expect.objectContaining({ code: 'ERR_BUSY' }) as Error;
   const endless = { epochs: 1_000_000, batchSize: 4 };
 
   it('whatever would change it is refused with ERR_BUSY', async () => {
