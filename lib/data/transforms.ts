@@ -4,7 +4,19 @@ import { checkInteger, checkNumber, checkOneOf, checkOptions, invalidArgument } 
 export type Transform =
   | { readonly type: 'randomCrop'; readonly padding: number }
   | { readonly type: 'randomHorizontalFlip'; readonly probability: number }
-  | { readonly type: 'randomAffine'; readonly degrees: number; readonly scale: readonly [number, number] };
+  | ({ readonly type: 'randomAffine' } & Required<AffineOptions>);
+
+/** How far {@link randomAffine} goes; each image draws its own within these bounds. */
+export interface AffineOptions {
+  /** The angle is uniform in ±degrees, 0 to 180, default 10. */
+  readonly degrees?: number;
+  /** The way is uniform in ± these shares of width and height, each 0 to 1, default [0, 0]. */
+  readonly translate?: readonly [number, number];
+  /** The factor is uniform between the two, each from 0.01 to 10, default [1, 1]. */
+  readonly scale?: readonly [number, number];
+  /** The slant along x is uniform in ±shear degrees, 0 to 80, default 0. */
+  readonly shear?: number;
+}
 
 /**
  * Pads each image with zeros (black, for raw pixels) on every side and cuts its old size out at a random place: the
@@ -28,18 +40,27 @@ export function randomHorizontalFlip(options?: { probability?: number }): Transf
 }
 
 /**
- * Turns an image about its centre and scales it, with bilinear sampling; what comes from outside is zero.
- *
- * @param options `degrees`: the angle is drawn from ±degrees, 0 to 180, default 10. `scale`: the factor is drawn from
- *   [least, most], each above 0 and at most 10, default [1, 1].
+ * Slants, turns and scales an image about its centre and moves it, with bilinear sampling; what comes from outside is
+ * zero. As torchvision's RandomAffine, in one sampling.
  */
-export function randomAffine(options?: { degrees?: number; scale?: readonly [number, number] }): Transform {
-  const { degrees = 10, scale = [1, 1] } = checkOptions('options', options, ['degrees', 'scale']);
+export function randomAffine(options?: AffineOptions): Transform {
+  const {
+    degrees = 10,
+    translate = [0, 0],
+    scale = [1, 1],
+    shear = 0,
+  } = checkOptions('options', options, ['degrees', 'translate', 'scale', 'shear']);
   checkNumber('degrees', degrees, 0, 180);
-  if (!Array.isArray(scale) || scale.length !== 2) throw invalidArgument('scale', 'an array [least, most]', scale);
-  const [least, most] = [checkNumber('scale[0]', scale[0], 0.01, 10), checkNumber('scale[1]', scale[1], 0.01, 10)];
+  checkNumber('shear', shear, 0, 80);
+  const [x, y] = checkPair('translate', translate, 0, 1);
+  const [least, most] = checkPair('scale', scale, 0.01, 10);
   if (least > most) throw invalidArgument('scale', 'an array [least, most] in this order', scale);
-  return { type: 'randomAffine', degrees, scale: [least, most] };
+  return { type: 'randomAffine', degrees, translate: [x, y], scale: [least, most], shear };
+}
+
+function checkPair(name: string, value: unknown, min: number, max: number): [number, number] {
+  if (!Array.isArray(value) || value.length !== 2) throw invalidArgument(name, 'an array of two numbers', value);
+  return [checkNumber(`${name}[0]`, value[0], min, max), checkNumber(`${name}[1]`, value[1], min, max)];
 }
 
 /** Checks a list of transforms, also one whose members were written by hand. */

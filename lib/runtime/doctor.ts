@@ -43,7 +43,7 @@ export async function examine(): Promise<Finding[]> {
     findings.push({
       state: 'fault',
       subject: fault.code,
-      found: fault.message,
+      found: fault.message.replace(`${fault.code}: `, ''),
       mend: 'npx densenet setup',
     });
   }

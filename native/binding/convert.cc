@@ -125,6 +125,10 @@ Augmentation to_augmentation(const Napi::Object& object) {
     const auto scale = numbers<double>(object.Get("scale"));
     change.scale_min = scale.at(0);
     change.scale_max = scale.at(1);
+    change.shear = number(object, "shear");
+    const auto translate = numbers<double>(object.Get("translate"));
+    change.translate_x = translate.at(0);
+    change.translate_y = translate.at(1);
   }
   return change;
 }

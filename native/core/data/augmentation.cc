@@ -44,18 +44,32 @@ at::Tensor draw_uniform(std::int64_t count, double low, double high, at::Generat
   return at::rand({count}, generator).mul_(high - low).add_(low);
 }
 
-at::Tensor random_affine(const at::Tensor& images, const Augmentation& change, at::Generator& generator) {
-  const std::int64_t count = images.size(0);
-  const at::Tensor angle = draw_uniform(count, -change.degrees, change.degrees, generator).mul_(std::numbers::pi / 180);
+/// The map from a place in the result to the place in the source, 2×3 for each image, in units of half a side as
+/// affine_grid_generator takes it.
+at::Tensor draw_affine_maps(std::int64_t count, double height, double width, const Augmentation& change,
+                            at::Generator& generator) {
+  constexpr double kDegree = std::numbers::pi / 180;
+  const at::Tensor angle = draw_uniform(count, -change.degrees, change.degrees, generator).mul_(kDegree);
   const at::Tensor scale = draw_uniform(count, change.scale_min, change.scale_max, generator);
-  // The map goes from the place in the result to the place in the source, in units of half a side: so the angle turns
-  // the other way, the scale divides, and the sides' ratio keeps a turn of an oblong image a turn.
-  const double ratio = static_cast<double>(images.size(2)) / static_cast<double>(images.size(3));
+  const at::Tensor slant = draw_uniform(count, -change.shear, change.shear, generator).mul_(kDegree).tan_();
+  const at::Tensor right = draw_uniform(count, -change.translate_x, change.translate_x, generator).mul_(width);
+  const at::Tensor down = draw_uniform(count, -change.translate_y, change.translate_y, generator).mul_(height);
+  // In pixels from the centre the result is scale·R(angle)·[1 slant; 0 1]·source + (right, down). Its inverse:
   const at::Tensor cosine = angle.cos().div_(scale);
   const at::Tensor sine = angle.sin().div_(scale);
-  const at::Tensor zero = at::zeros_like(scale);
-  const at::Tensor map = at::stack({cosine, sine * ratio, zero, -sine / ratio, cosine, zero}, 1).view({count, 2, 3});
-  const at::Tensor grid = at::affine_grid_generator(map.to(images.device()), images.sizes(), /*align_corners=*/false);
+  const at::Tensor xx = cosine + (slant * sine);
+  const at::Tensor xy = sine - (slant * cosine);
+  const at::Tensor yx = -sine;
+  const at::Tensor& yy = cosine;
+  const at::Tensor x0 = -((xx * right) + (xy * down)) * (2 / width);
+  const at::Tensor y0 = -((yx * right) + (yy * down)) * (2 / height);
+  return at::stack({xx, xy * (height / width), x0, yx * (width / height), yy, y0}, 1).view({count, 2, 3});
+}
+
+at::Tensor random_affine(const at::Tensor& images, const Augmentation& change, at::Generator& generator) {
+  const at::Tensor maps = draw_affine_maps(images.size(0), static_cast<double>(images.size(2)),
+                                           static_cast<double>(images.size(3)), change, generator);
+  const at::Tensor grid = at::affine_grid_generator(maps.to(images.device()), images.sizes(), /*align_corners=*/false);
   const at::Tensor source = images.to(at::kFloat);
   const at::Tensor result = at::grid_sampler(source, grid, /*bilinear*/ 0, /*zeros*/ 0, /*align_corners=*/false);
   return images.is_floating_point() ? result : result.round_().to(images.scalar_type());

@@ -17,9 +17,10 @@ int cuda_device_count() { return static_cast<unsigned char>(torch::cuda::device_
 
 /// Why CUDA cannot be used, or nothing when it can.
 std::string cuda_fault() {
-  if (!at::Context::hasCUDA()) return "this libtorch is a CPU build";
+  // hasCUDA asks for a device; only hasCUDART tells how libtorch was built.
+  if (!at::Context::hasCUDART()) return "this libtorch is a CPU build";
   try {
-    if (torch::cuda::device_count() == 0) return "no NVIDIA device or driver was found on this machine";
+    if (!at::Context::hasCUDA() || cuda_device_count() == 0) return "no NVIDIA device or driver was found on this machine";
   } catch (const c10::Error& error) {
     return error.what_without_backtrace();
   }
