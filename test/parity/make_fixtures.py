@@ -100,10 +100,11 @@ def relative_difference(a: Tensor, b: Tensor) -> float:
     return ((a.double() - b.double()).abs().max() / b.double().abs().max().clamp(min=1e-30)).item()
 
 
-def make_case(index: int, name: str) -> tuple[dict, dict[str, Tensor]]:
+def make_case(name: str, seed: int) -> tuple[dict, dict[str, Tensor], str | None]:
+    """The facts and tensors of a case, and what makes it no test of anything, if so."""
     changes, (count, height, width), optimizer_options, schedule_options = CASES[name]
     config = {**BASE, **changes}
-    torch.manual_seed(1000 + index)
+    torch.manual_seed(seed)
     model = DenseNet(config)
     tensors: dict[str, Tensor] = {}
 
@@ -133,17 +134,37 @@ def make_case(index: int, name: str) -> tuple[dict, dict[str, Tensor]]:
     losses, rates = train(model, batches, optimizer_options, schedule_options, keep_first_gradients)
     keep("final", model.state_dict().items())
 
-    # Where rounding alone moves the weights this far, agreement would be luck: such a case is no test.
+    # Where rounding alone moves gradients or weights this far, agreement would be luck: such a case is no test.
+    differences: dict[str, float] = {}
+
+    def compare(prefix: str, items) -> None:
+        for key, value in items:
+            differences[f"{prefix}.{key}"] = relative_difference(tensors[f"{prefix}.{key}"], value)
+
+    def compare_first_gradients(step: int) -> None:
+        if step == 0:
+            compare("gradient", ((key, parameter.grad) for key, parameter in exact.named_parameters()))
+
     doubled = [(images.double(), labels) for images, labels in batches]
-    train(exact, doubled, optimizer_options, schedule_options, lambda step: None)
-    worst = max(relative_difference(tensors[f"final.{key}"], value) for key, value in exact.state_dict().items())
-    assert worst < 2e-5, f"{name} is ill-conditioned: single and double precision differ by {worst:.1e}"
+    train(exact, doubled, optimizer_options, schedule_options, compare_first_gradients)
+    compare("final", exact.state_dict().items())
+    worst = max(differences, key=differences.__getitem__)
+    fault = None if differences[worst] < 2e-5 else f"single and double precision of {worst} differ by {differences[worst]:.1e}"
 
     facts = {
         "torch": torch.__version__.split("+")[0], "config": config, "optimizer": optimizer_options,
-        "schedule": schedule_options, "stepsPerEpoch": STEPS_PER_EPOCH, "losses": losses, "learningRates": rates,
+        "schedule": schedule_options, "stepsPerEpoch": STEPS_PER_EPOCH, "losses": losses, "learningRates": rates, "seed": seed,
     }  # fmt: skip
-    return facts, tensors
+    return facts, tensors, fault
+
+
+def make_conditioned_case(index: int, name: str) -> tuple[dict, dict[str, Tensor]]:
+    for attempt in range(50):
+        facts, tensors, fault = make_case(name, 1000 + index + 100 * attempt)
+        if fault is None:
+            return facts, tensors
+        print(f"{name}, seed {facts['seed']}: ill-conditioned, {fault}")
+    raise SystemExit(f"no seed gives {name} numbers that rounding does not decide")
 
 
 def to_safetensors(tensors: dict[str, Tensor]) -> bytes:
@@ -182,7 +203,7 @@ def main() -> None:
     torch.use_deterministic_algorithms(True)
     FOLDER.mkdir(exist_ok=True)
     for index, name in enumerate(CASES):
-        facts, tensors = make_case(index, name)
+        facts, tensors = make_conditioned_case(index, name)
         if "--check" in sys.argv:
             check(name, tensors)
             continue
