@@ -5,7 +5,8 @@
 export { DenseNetError, isDenseNetError, type ErrorCode } from './errors';
 export type { TensorArray, TensorData } from './tensor';
 export { manualSeed, runtimeInfo, type RuntimeInfo } from './runtime/info';
-export { DenseNet, type ClassProbability, type CreateOptions, type Device, type Prediction } from './model/densenet';
+export { DenseNet, type CreateOptions, type Device } from './model/densenet';
+export type { ClassProbability, Prediction, PredictInput, PredictOptions } from './model/prediction';
 export type { ModelConfig, Normalization } from './model/config';
 export { variantNames, type Variant } from './model/variants';
 export type { LoadReport, LoadWeightsOptions, SaveWeightsOptions } from './model/weights';
@@ -16,11 +17,20 @@ export {
   type LabelledBatch,
   type StepResult,
 } from './training/trainer';
-export type { OptimizerOptions, AdamOptions, SgdOptions, ScheduleOptions, TrainerOptions } from './training/options';
+export type {
+  OptimizerOptions,
+  AdamOptions,
+  ParameterGroup,
+  SgdOptions,
+  ScheduleOptions,
+  TrainerOptions,
+} from './training/options';
+export { gradualUnfreezing, type Unfreezing } from './training/unfreezing';
 export type { EpochEvent, History, Metrics, StepEvent, TrainingEvent } from './training/events';
 export type { ClassMetrics, Evaluation } from './training/evaluation';
 export type { TrainingRun } from './training/run';
 export * as datasets from './data';
 export type { ArrayDataset, Dataset } from './data/dataset';
+export type { PictureSource } from './data/picture';
 export * as transforms from './data/transforms';
 export type { Transform } from './data/transforms';

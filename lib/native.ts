@@ -14,6 +14,8 @@ export interface Native {
   createModel(config: ModelConfig, device: string, seed: number | undefined): Promise<NativeModel>;
   runtimeFacts(): Promise<NativeRuntimeFacts>;
   manualSeed(seed: number): Promise<void>;
+  /** Resizes and crops a decoded picture, height×width×channels of bytes, to channels×height×width. */
+  preparePicture(pixels: TensorData, plan: NativePicturePlan): Promise<TensorData>;
   /** Stops every native thread, after the step that it is in. Later calls are not answered. */
   shutDown(): void;
   readonly NativeTrainer: new (model: NativeModel, options: NativeTrainerOptions) => NativeTrainer;
@@ -26,6 +28,16 @@ export interface NativeRuntimeFacts {
   cpuCapability: string;
   cudaDevices: string[];
   cudaReason: string;
+}
+
+/** native/core/data/pictures.h */
+export interface NativePicturePlan {
+  /** 0, like a width of 0, keeps the picture's own size. */
+  height: number;
+  width: number;
+  /** 0 stretches straight to height and width. */
+  resizeSize: number;
+  interpolation: 'bilinear' | 'bicubic';
 }
 
 export interface NativeStateInfo {
@@ -54,7 +66,7 @@ export interface NativeModel {
   gradients(): Promise<[string, TensorData][]>;
   load(path: string, entries: TensorEntry[]): Promise<void>;
   save(path: string, header: Uint8Array): Promise<void>;
-  setTrainable(prefix: string, trainable: boolean): Promise<void>;
+  setTrainable(prefix: string, trainable: boolean, adapting: boolean): Promise<void>;
   replaceClassifier(numClasses: number, seed: number | undefined): Promise<void>;
   dispose(): Promise<void>;
 }
@@ -73,6 +85,8 @@ export interface NativeFitPlan {
   smallestBatch: number;
   shuffle: boolean;
   augmentations: readonly object[];
+  unfreezing: readonly { epoch: number; prefix: string }[];
+  featureCacheBytes: number;
 }
 
 export interface NativeMetrics {

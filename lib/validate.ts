@@ -74,6 +74,13 @@ export function checkString(name: string, value: unknown): string {
   return value;
 }
 
+/** Checks a list of names, at least one, and returns a copy. */
+export function checkNames(name: string, value: unknown): string[] {
+  if (!Array.isArray(value) || value.length === 0 || !value.every((item) => typeof item === 'string'))
+    throw invalidArgument(name, 'an array of names, at least one', value);
+  return [...value] as string[];
+}
+
 /** Checks that a value is one of a few names; the message gives them all, and the nearest. */
 export function checkOneOf<T extends string>(
   name: string,

@@ -1,8 +1,9 @@
 import { Command, Option } from 'commander';
 import colors from 'picocolors';
+import type { Sharp } from 'sharp';
 import { readPicture } from '../data/picture';
-import { DenseNet, type Device, type Prediction } from '../model/densenet';
-import type { TensorData } from '../tensor';
+import { DenseNet, type Device } from '../model/densenet';
+import type { Prediction } from '../model/prediction';
 import { deviceOption, jsonOption, wholeNumber } from './arguments';
 import { percent, printGrid } from './terminal';
 
@@ -44,13 +45,12 @@ Examples:
 
 async function predict(pictures: string[], options: PredictOptions): Promise<void> {
   await using model = await DenseNet.load(options.weights, { device: options.device });
-  const { inChannels, imageSize, numClasses } = model.config;
+  const topK = Math.min(options.top, model.config.numClasses);
   const rows: (string | number)[][] = [];
   for (const picture of pictures) {
-    const image = await readPicture(picture, { channels: inChannels, size: imageSize });
-    const inverted = isInverted(model, image, options.invert);
-    if (inverted) invert(image);
-    const [prediction] = (await model.predict(image, { topK: Math.min(options.top, numClasses) })) as [Prediction];
+    const inverted = await mustInvert(model, picture, options.invert);
+    const source = inverted ? await invert(picture) : picture;
+    const [prediction] = (await model.predict([source], { topK })) as [Prediction];
     if (options.json) console.log(JSON.stringify({ picture, inverted, ...prediction }));
     else rows.push(...describe(picture, prediction, inverted));
   }
@@ -66,22 +66,30 @@ function describe(picture: string, { top }: Prediction, inverted: boolean): stri
 }
 
 /**
- * Whether a picture must be inverted to look like those that the model learned from: it is grey, its edge is bright,
- * and theirs were dark on average.
+ * Whether a picture must be inverted to look like those that the model learned from: it is read as grey, its edge is
+ * bright, and theirs were dark on average.
  */
-function isInverted(model: DenseNet, { data, shape }: TensorData, when: PredictOptions['invert']): boolean {
+async function mustInvert(model: DenseNet, picture: string, when: PredictOptions['invert']): Promise<boolean> {
   const { inChannels, normalization } = model.config;
   if (when !== 'auto') return when === 'yes';
   if (inChannels !== 1 || normalization === null || (normalization.mean[0] as number) >= 0.5) return false;
-  const [, , height = 0, width = 0] = shape;
-  const edge = Array.from(data as Uint8Array).filter((_, place) => {
-    const [row, column] = [Math.floor(place / width), place % width];
-    return row === 0 || column === 0 || row === height - 1 || column === width - 1;
-  });
-  return edge.reduce((sum, value) => sum + value, 0) / edge.length > 127.5;
+  await readPicture(picture, { channels: 1, size: [1, 1] }); // a file that is no picture is refused by name here
+  const { default: sharp } = await import('sharp');
+  const grey = await sharp(picture).flatten({ background: 'white' }).toColourspace('b-w').png().toBuffer();
+  const { width, height } = await sharp(grey).metadata();
+  const sum = async (part: Sharp, pixels: number) => ((await part.stats()).channels[0]?.mean ?? 0) * pixels;
+  const whole = await sum(sharp(grey), width * height);
+  if (width < 3 || height < 3) return whole / (width * height) > 127.5;
+  const inner = { left: 1, top: 1, width: width - 2, height: height - 2 };
+  // `stats` looks at the picture as it came in, so the inner part becomes a picture of its own first.
+  const middle = await sharp(grey).extract(inner).png().toBuffer();
+  const innerPixels = inner.width * inner.height;
+  const edge = (whole - (await sum(sharp(middle), innerPixels))) / (width * height - innerPixels);
+  return edge > 127.5;
 }
 
-function invert({ data }: TensorData): void {
-  const pixels = data as Uint8Array;
-  for (let place = 0; place < pixels.length; place += 1) pixels[place] = 255 - (pixels[place] as number);
+/** The picture with dark and bright exchanged, encoded anew. */
+async function invert(picture: string): Promise<Uint8Array> {
+  const { default: sharp } = await import('sharp');
+  return sharp(picture).autoOrient().flatten({ background: 'white' }).negate({ alpha: false }).png().toBuffer();
 }

@@ -40,8 +40,12 @@ export interface ModelConfig {
   normalization: Normalization | null;
   /** The classes' names in the order of their indices; `null` where they are not known. */
   classes: string[] | null;
-  /** The [height, width] that pictures are brought to before they are classified; `null` where it is not known. */
+  /** The [height, width] that pictures are brought to before they are classified; `null` keeps their own. */
   imageSize: [number, number] | null;
+  /** The length that a picture's shorter side gets before its middle is cut out; `null` stretches it to `imageSize`. */
+  resizeSize: number | null;
+  /** How pictures are resized, always antialiased. */
+  interpolation: 'bilinear' | 'bicubic';
 }
 
 const defaults: ModelConfig = {
@@ -54,7 +58,19 @@ const defaults: ModelConfig = {
   normalization: null,
   classes: null,
   imageSize: null,
+  resizeSize: null,
+  interpolation: 'bilinear',
 };
+
+/**
+ * What torchvision does to pictures before its DenseNets see them: the shorter side to 256, the middle 224×224, and the
+ * mean and deviation of ImageNet's pixels. The default of models with the ImageNet stem and three channels.
+ */
+const imagenetPictures = {
+  normalization: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+  imageSize: [224, 224],
+  resizeSize: 256,
+} satisfies Partial<ModelConfig>;
 
 /** The names of a configuration's fields. */
 export const configKeys = Object.keys(defaults) as (keyof ModelConfig)[];
@@ -73,7 +89,11 @@ export function resolveConfig(options: Partial<ModelConfig> & { variant?: Varian
     if (options[key] !== undefined) Object.assign(given, { [key]: options[key] });
   }
   const base = variant === undefined ? {} : variants[variant];
-  const config = { ...defaults, ...base, ...given };
+  const { stem, inChannels } = { ...defaults, ...base, ...given };
+  const pictures = stem === 'imagenet' && inChannels === 3 ? imagenetPictures : {};
+  const config: ModelConfig = { ...defaults, ...structuredClone(pictures), ...base, ...given };
+  // Whoever gives a size, and no more, means the whole picture.
+  if (given.imageSize !== undefined && given.resizeSize === undefined) config.resizeSize = null;
   // Class names decide the number of classes where it is not given itself.
   if (given.classes && given.numClasses === undefined) config.numClasses = given.classes.length;
   return checkConfig(config);
@@ -97,7 +117,8 @@ export function checkConfig(config: ModelConfig): ModelConfig {
   checkBlocks(config);
   checkNormalization(config);
   checkClasses(config);
-  checkImageSize(config.imageSize);
+  checkImageSize(config);
+  checkOneOf('interpolation', config.interpolation, ['bilinear', 'bicubic']);
   return structuredClone(config);
 }
 
@@ -142,10 +163,15 @@ function checkClasses({ classes, numClasses }: ModelConfig): void {
     );
 }
 
-function checkImageSize(size: ModelConfig['imageSize']): void {
-  if (size === null) return;
-  if (!Array.isArray(size) || size.length !== 2) throw invalidArgument('imageSize', 'an array [height, width]', size);
-  size.forEach((length, index) => checkInteger(`imageSize[${index}]`, length, 1, 65_535));
+function checkImageSize({ imageSize, resizeSize }: ModelConfig): void {
+  if (resizeSize !== null) checkInteger('resizeSize', resizeSize, 1, 65_535);
+  if (imageSize === null) {
+    if (resizeSize !== null) throw invalidArgument('resizeSize', 'null where imageSize is', resizeSize);
+    return;
+  }
+  if (!Array.isArray(imageSize) || imageSize.length !== 2)
+    throw invalidArgument('imageSize', 'an array [height, width]', imageSize);
+  imageSize.forEach((length, index) => checkInteger(`imageSize[${index}]`, length, 1, 65_535));
 }
 
 /** The height, or the width, of the last feature map for an image of that height or width; 0 when nothing is left. */

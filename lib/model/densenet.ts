@@ -1,7 +1,16 @@
 import { DenseNetError, toDenseNetError } from '../errors';
 import { loadNative } from '../runtime/load';
 import { checkImages, elementCount, type TensorData } from '../tensor';
-import { checkInteger, checkOptions, checkString, didYouMean, invalidArgument, show } from '../validate';
+import {
+  checkInteger,
+  checkNames,
+  checkOneOf,
+  checkOptions,
+  checkString,
+  didYouMean,
+  invalidArgument,
+  show,
+} from '../validate';
 import {
   readWeights,
   writeWeights,
@@ -11,6 +20,7 @@ import {
 } from './weights';
 import { checkImageLength, configFromFile, configKeys, resolveConfig, type ModelConfig } from './config';
 import { attachHandle, ModelHandle } from './handle';
+import { predict, type Prediction, type PredictInput, type PredictOptions } from './prediction';
 import type { Variant } from './variants';
 import { readSafetensors } from '../weights/safetensors';
 import { metadataToConfig } from '../weights/config-metadata';
@@ -26,21 +36,6 @@ export interface CreateOptions extends Partial<ModelConfig> {
   device?: Device;
   /** Decides the first weights; without it they come from libtorch's own generator (see `manualSeed`). */
   seed?: number;
-}
-
-/** A class and how probable it is. */
-export interface ClassProbability {
-  /** The class's name, or its index as text where the model knows no names. */
-  label: string;
-  index: number;
-  /** From 0 to 1. */
-  probability: number;
-}
-
-/** What the model says of one image: its most probable class, and the runners-up. */
-export interface Prediction extends ClassProbability {
-  /** The `topK` most probable classes, best first; the first is the prediction itself. */
-  top: ClassProbability[];
 }
 
 /**
@@ -179,27 +174,16 @@ export class DenseNet {
   /**
    * Classifies images.
    *
-   * @param images Images N×C×H×W.
-   * @param options `topK`: how many classes each prediction lists, default 5 or all when there are fewer.
+   * @param images Images N×C×H×W as arrays; or a picture, or several, each the path of a file or its encoded bytes.
+   *   Pictures are brought to the configuration's `imageSize` as `resizeSize` and `interpolation` say.
+   * @param options See {@link PredictOptions}.
    * @returns One prediction an image, in order.
+   * @throws DenseNetError `ERR_FILE` or `ERR_FILE_FORMAT` for a picture that cannot be read, `ERR_INPUT_TOO_SMALL`,
+   *   `ERR_NON_FINITE_INPUT`.
    */
-  async predict(images: TensorData, options?: { topK?: number }): Promise<Prediction[]> {
-    this.#checkInput('images', images);
-    const { numClasses, classes } = this.#handle.config;
-    const { topK = Math.min(5, numClasses) } = checkOptions('options', options, ['topK']);
-    checkInteger('topK', topK, 1, numClasses);
-    const top = await this.#handle.call((native) => native.predict(images, topK));
-    return Array.from({ length: top.images }, (_, image) => {
-      const ranked = Array.from({ length: topK }, (_, rank): ClassProbability => {
-        const index = top.index[image * topK + rank] as number;
-        return {
-          label: classes?.[index] ?? String(index),
-          index,
-          probability: top.probability[image * topK + rank] as number,
-        };
-      });
-      return { ...(ranked[0] as ClassProbability), top: ranked };
-    });
+  async predict(images: PredictInput, options?: PredictOptions): Promise<Prediction[]> {
+    this.#handle.assertUsable();
+    return predict(this.#handle, images, options);
   }
 
   /**
@@ -241,28 +225,34 @@ export class DenseNet {
    * Keeps parameters as they are in training.
    *
    * @param prefix The dotted name of a part, such as `features` or `features.denseblock1`; without it, all.
+   * @param options `batchNorm`: what frozen batch norms normalise by. `keep`, the default: their running statistics,
+   *   as in evaluation, which stay as they are, so that a frozen part is frozen wholly and gives an image the same
+   *   features whatever else is in its batch. `adapt`: the batch's own, and the running ones follow, as in PyTorch.
    * @throws DenseNetError `ERR_INVALID_ARGUMENT` when nothing has that name, `ERR_BUSY` while the model is trained.
    */
-  freeze(prefix?: string): void {
-    this.#setTrainable('freeze', prefix, false);
+  freeze(prefix?: string, options?: { batchNorm?: 'keep' | 'adapt' }): void {
+    const { batchNorm = 'keep' } = checkOptions('options', options, ['batchNorm']);
+    checkOneOf('batchNorm', batchNorm, ['keep', 'adapt']);
+    this.#setTrainable('freeze', prefix, false, batchNorm === 'adapt');
   }
 
   /** Lets parameters learn again; the opposite of {@link DenseNet.freeze}. */
   unfreeze(prefix?: string): void {
-    this.#setTrainable('unfreeze', prefix, true);
+    this.#setTrainable('unfreeze', prefix, true, false);
   }
 
   /**
    * Puts a new classifier with fresh weights in the place of the old one. It learns, whatever was frozen before.
    *
-   * @param numClasses At least 1.
+   * @param classes The number of classes, at least 1, or their names.
    */
-  async replaceClassifier(numClasses: number): Promise<void> {
-    checkInteger('numClasses', numClasses, 1, 1_000_000);
+  async replaceClassifier(classes: number | readonly string[]): Promise<void> {
+    const names = typeof classes === 'number' ? null : checkNames('classes', classes);
+    const count = checkInteger('classes', names?.length ?? classes, 1, 1_000_000);
     this.#handle.assertIdle('replaceClassifier');
     await this.#handle.call((native) => {
-      this.#handle.setClassifier(numClasses);
-      return native.replaceClassifier(numClasses, undefined);
+      this.#handle.setClassifier(count, names);
+      return native.replaceClassifier(count, undefined);
     });
   }
 
@@ -287,17 +277,13 @@ export class DenseNet {
     checkImageLength(this.#handle.config, checkImages(name, input, this.#handle.config.inChannels).shape);
   }
 
-  #setTrainable(call: string, prefix: string | undefined, trainable: boolean): void {
+  #setTrainable(call: string, prefix: string | undefined, trainable: boolean, adapting: boolean): void {
     this.#handle.assertIdle(call);
     const path = prefix === undefined ? '' : checkString('prefix', prefix);
-    if (this.#handle.parametersBelow(path).length === 0)
-      throw new DenseNetError(
-        'ERR_INVALID_ARGUMENT',
-        `no parameter is named ${show(path)} or lies below it.${didYouMean(path, partNames(this.#handle))}`,
-      );
+    this.#handle.checkPrefix(path);
     this.#handle.setTrainable(path, trainable);
     // Queued behind the calls made before; it can fail only where the whole model has failed.
-    void this.#handle.call((native) => native.setTrainable(path, trainable)).catch(() => undefined);
+    void this.#handle.call((native) => native.setTrainable(path, trainable, adapting)).catch(() => undefined);
   }
 }
 
@@ -315,14 +301,4 @@ function checkDevice(device: unknown): Device {
 function tapNames({ stem, blockConfig }: ModelConfig): string[] {
   const blocks = blockConfig.flatMap((_, index) => [`denseblock${index + 1}`, `transition${index + 1}`]);
   return ['conv0', ...(stem === 'imagenet' ? ['norm0', 'pool0'] : []), ...blocks.slice(0, -1), 'norm5'];
-}
-
-/** Every dotted prefix of a parameter's name. */
-function partNames(handle: ModelHandle): string[] {
-  const names = new Set<string>();
-  for (const { name } of handle.parametersBelow('')) {
-    const parts = name.split('.');
-    for (let length = 1; length <= parts.length; length += 1) names.add(parts.slice(0, length).join('.'));
-  }
-  return [...names];
 }

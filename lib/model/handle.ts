@@ -1,4 +1,5 @@
 import { DenseNetError, toDenseNetError } from '../errors';
+import { didYouMean, show } from '../validate';
 import type { Native, NativeModel, NativeStateInfo } from '../native';
 import type { ModelConfig } from './config';
 
@@ -98,9 +99,28 @@ export class ModelHandle {
     );
   }
 
-  /** Takes over a new classifier: its shape, its learning parameters, and the loss of the old classes' names. */
-  setClassifier(numClasses: number): void {
-    this.config = { ...this.config, numClasses, classes: null };
+  /** Checks that a dotted name is a parameter's or lies above one. */
+  checkPrefix(prefix: string): void {
+    if (this.parametersBelow(prefix).length > 0) return;
+    throw new DenseNetError(
+      'ERR_INVALID_ARGUMENT',
+      `no parameter is named ${show(prefix)} or lies below it.${didYouMean(prefix, this.partNames())}`,
+    );
+  }
+
+  /** Every dotted prefix of a parameter's name. */
+  private partNames(): string[] {
+    const names = new Set<string>();
+    for (const { name } of this.parametersBelow('')) {
+      const parts = name.split('.');
+      for (let length = 1; length <= parts.length; length += 1) names.add(parts.slice(0, length).join('.'));
+    }
+    return [...names];
+  }
+
+  /** Takes over a new classifier: its shape, its learning parameters, and the classes' names. */
+  setClassifier(numClasses: number, classes: string[] | null): void {
+    this.config = { ...this.config, numClasses, classes };
     this.state = this.state.map((entry) =>
       entry.name.startsWith('classifier.') ? { ...entry, shape: [numClasses, ...entry.shape.slice(1)] } : entry,
     );

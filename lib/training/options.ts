@@ -1,8 +1,37 @@
 import type { NativeTrainerOptions } from '../native';
-import { checkBoolean, checkInteger, checkNumber, checkOneOf, checkOptions, invalidArgument } from '../validate';
+import {
+  checkBoolean,
+  checkInteger,
+  checkNumber,
+  checkOneOf,
+  checkOptions,
+  checkString,
+  invalidArgument,
+} from '../validate';
+
+/** Parameters that learn at rates of their own. */
+export interface ParameterGroup {
+  /** The dotted name of a part, such as `features.denseblock4`; of several that fit, the longest decides. */
+  prefix: string;
+  /** Default: the optimizer's. 0 keeps the parameters, though it costs their gradients: `freeze` does not. */
+  lr?: number;
+  /** Default: the optimizer's. */
+  weightDecay?: number;
+}
+
+/** What every optimizer takes. */
+export interface GroupOptions {
+  /** Rates of single parts; the schedule applies to each. Default none. */
+  groups?: ParameterGroup[];
+  /**
+   * Layer-wise decay, above 0 and at most 1: the classifier learns at `lr`, and each stage before it (the last block with
+   * its norm, the one before with its transition, …, the stem) at this share of the one after it. Default 1.
+   */
+  layerDecay?: number;
+}
 
 /** Stochastic gradient descent, as torch.optim.SGD. */
-export interface SgdOptions {
+export interface SgdOptions extends GroupOptions {
   type: 'sgd';
   /** Learning rate, above 0. */
   lr: number;
@@ -15,7 +44,7 @@ export interface SgdOptions {
 }
 
 /** Adam (Kingma and Ba, 2015), or AdamW (Loshchilov and Hutter, 2019), as in torch.optim. */
-export interface AdamOptions {
+export interface AdamOptions extends GroupOptions {
   type: 'adam' | 'adamw';
   /** Learning rate, above 0, default 0.001. */
   lr?: number;
@@ -48,26 +77,76 @@ export interface TrainerOptions {
   seed?: number;
 }
 
-/** Checked options, complete, as the native trainer takes them. */
-export function resolveTrainerOptions(options: TrainerOptions): NativeTrainerOptions {
+/**
+ * Checked options, complete, as the native trainer takes them.
+ *
+ * @param options What the user gave.
+ * @param stages The network's parts from the classifier to the stem, see `stagesOf`.
+ * @param checkPrefix Throws where no parameter lies below a prefix.
+ */
+export function resolveTrainerOptions(
+  options: TrainerOptions,
+  stages: readonly string[][],
+  checkPrefix: (prefix: string) => void,
+): NativeTrainerOptions {
   const given = checkOptions('options', options, ['optimizer', 'schedule', 'labelSmoothing', 'seed']);
   const { labelSmoothing = 0, seed } = given;
   checkNumber('labelSmoothing', labelSmoothing, 0, 1, true);
   if (seed !== undefined) checkInteger('seed', seed, 0);
   return {
-    optimizer: resolveOptimizer(given.optimizer),
+    optimizer: resolveOptimizer(given.optimizer, stages, checkPrefix),
     schedule: resolveSchedule(given.schedule ?? { type: 'constant' }),
     labelSmoothing,
     seed,
   };
 }
 
-function resolveOptimizer(optimizer: OptimizerOptions | undefined): object {
+function resolveOptimizer(
+  optimizer: OptimizerOptions | undefined,
+  stages: readonly string[][],
+  checkPrefix: (prefix: string) => void,
+): object {
   if (typeof optimizer !== 'object' || (optimizer as unknown) === null)
     throw invalidArgument('optimizer', "an object such as { type: 'sgd', lr: 0.1 }", optimizer);
   const type = checkOneOf('optimizer.type', optimizer.type, ['sgd', 'adam', 'adamw']);
-  return type === 'sgd' ? resolveSgd(optimizer as SgdOptions) : resolveAdam(optimizer as AdamOptions);
+  const resolved = type === 'sgd' ? resolveSgd(optimizer as SgdOptions) : resolveAdam(optimizer as AdamOptions);
+  return { ...resolved, groups: resolveGroups(optimizer, resolved, stages, checkPrefix) };
 }
+
+function resolveGroups(
+  { groups = [], layerDecay = 1 }: GroupOptions,
+  { lr, weightDecay }: Rates,
+  stages: readonly string[][],
+  checkPrefix: (prefix: string) => void,
+): (Rates & { prefix: string })[] {
+  checkNumber('optimizer.layerDecay', layerDecay, 0, 1);
+  if (layerDecay === 0) throw invalidArgument('optimizer.layerDecay', 'above 0 and at most 1', layerDecay);
+  if (!Array.isArray(groups)) throw invalidArgument('optimizer.groups', 'an array of groups', groups);
+  const decayed =
+    layerDecay === 1
+      ? []
+      : stages.flatMap((prefixes, stage) =>
+          prefixes.map((prefix) => ({ prefix, lr: lr * layerDecay ** stage, weightDecay })),
+        );
+  const own = groups.map((group: ParameterGroup, index) => {
+    const name = `optimizer.groups[${index}]`;
+    const given = checkOptions(name, group, ['prefix', 'lr', 'weightDecay']);
+    checkPrefix(checkString(`${name}.prefix`, given.prefix));
+    return {
+      prefix: given.prefix,
+      lr: checkNumber(`${name}.lr`, given.lr ?? lr, 0),
+      weightDecay: checkNumber(`${name}.weightDecay`, given.weightDecay ?? weightDecay, 0),
+    };
+  });
+  return [...decayed, ...own];
+}
+
+interface Rates {
+  lr: number;
+  weightDecay: number;
+}
+
+const groupKeys = ['groups', 'layerDecay'] as const;
 
 function checkRate(lr: unknown): number {
   const rate = checkNumber('optimizer.lr', lr, 0);
@@ -75,37 +154,37 @@ function checkRate(lr: unknown): number {
   return rate;
 }
 
-function resolveSgd(options: SgdOptions): object {
+function resolveSgd(options: SgdOptions): Rates {
   const {
     lr,
     momentum = 0,
     nesterov = false,
     weightDecay = 0,
-  } = checkOptions('optimizer', options, ['type', 'lr', 'momentum', 'nesterov', 'weightDecay']);
+  } = checkOptions('optimizer', options, ['type', 'lr', 'momentum', 'nesterov', 'weightDecay', ...groupKeys]);
   checkRate(lr);
   checkNumber('optimizer.momentum', momentum, 0, 1, true);
   checkBoolean('optimizer.nesterov', nesterov);
   checkNumber('optimizer.weightDecay', weightDecay, 0);
   if (nesterov && momentum === 0)
     throw invalidArgument('optimizer.momentum', 'above 0 when nesterov is true', momentum);
-  return { type: 'sgd', lr, momentum, nesterov, weightDecay };
+  return { type: 'sgd', lr, momentum, nesterov, weightDecay } as Rates;
 }
 
-function resolveAdam(options: AdamOptions): object {
+function resolveAdam(options: AdamOptions): Rates {
   const {
     type,
     lr = 1e-3,
     betas = [0.9, 0.999],
     eps = 1e-8,
     weightDecay = options.type === 'adamw' ? 0.01 : 0,
-  } = checkOptions('optimizer', options, ['type', 'lr', 'betas', 'eps', 'weightDecay']);
+  } = checkOptions('optimizer', options, ['type', 'lr', 'betas', 'eps', 'weightDecay', ...groupKeys]);
   checkRate(lr);
   if (!Array.isArray(betas) || betas.length !== 2)
     throw invalidArgument('optimizer.betas', 'an array of two numbers', betas);
   betas.forEach((beta, index) => checkNumber(`optimizer.betas[${index}]`, beta, 0, 1, true));
   if (checkNumber('optimizer.eps', eps, 0) === 0) throw invalidArgument('optimizer.eps', 'above 0', eps);
   checkNumber('optimizer.weightDecay', weightDecay, 0);
-  return { type, lr, betas: [...betas], eps, weightDecay };
+  return { type, lr, betas: [...betas], eps, weightDecay } as Rates;
 }
 
 function resolveSchedule(schedule: ScheduleOptions): object {

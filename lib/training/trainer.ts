@@ -4,6 +4,7 @@ import { DenseNetError, toDenseNetError } from '../errors';
 import { checkImageLength, finalLength } from '../model/config';
 import type { DenseNet } from '../model/densenet';
 import { handleOf, type ModelHandle } from '../model/handle';
+import { stagesOf } from '../model/stages';
 import type { NativeFitPlan, NativeTrainer } from '../native';
 import { checkImages, type TensorData } from '../tensor';
 import { checkBoolean, checkInteger, checkOptions, checkSignal, invalidArgument, typedArrayKind } from '../validate';
@@ -11,6 +12,7 @@ import { toEvaluation, type Evaluation } from './evaluation';
 import type { EpochEvent, History, TrainingEvent } from './events';
 import { resolveTrainerOptions, type TrainerOptions } from './options';
 import { Run, type TrainingRun } from './run';
+import { checkUnfreezing, type Unfreezing } from './unfreezing';
 import { uploadDataset } from './upload';
 
 /** A batch for {@link Trainer.step}. */
@@ -43,9 +45,20 @@ export interface FitOptions {
   shuffle?: boolean;
   /** Random changes of the training images, in order; default none. */
   augment?: Transform[];
+  /** Parts that begin to learn in the course of the run, see {@link gradualUnfreezing}; default none. */
+  unfreeze?: Unfreezing[];
+  /**
+   * Whether the features of each image are computed once and kept while all before the classifier is frozen: head
+   * training then runs at the speed of a linear layer, with the same result. They are never kept where they would change
+   * from epoch to epoch (augmentation, dropout, batch norms that adapt). `auto`, the default: up to 2 GB of them.
+   */
+  cacheFeatures?: 'auto' | boolean;
   /** Ends the run after the step that it is in; the run rejects with the signal's reason. */
   signal?: AbortSignal;
 }
+
+/** What `cacheFeatures: 'auto'` keeps at most, bytes. */
+const AUTO_CACHE_BYTES = 2e9;
 
 /** Options of {@link Trainer.evaluate}. */
 export interface EvaluateOptions {
@@ -75,7 +88,9 @@ export class Trainer {
   constructor(model: DenseNet, options: TrainerOptions) {
     this.#handle = handleOf(model);
     this.#handle.assertUsable();
-    this.#options = resolveTrainerOptions(options);
+    this.#options = resolveTrainerOptions(options, stagesOf(this.#handle.config), (prefix) =>
+      this.#handle.checkPrefix(prefix),
+    );
   }
 
   /** One optimizer step on a batch, at the optimizer's own learning rate: a schedule belongs to {@link Trainer.fit}. */
@@ -139,6 +154,7 @@ export class Trainer {
         return finished;
       },
     };
+    let reached = 0;
     try {
       const trainer = this.#attach();
       const epochs: EpochEvent[] = [];
@@ -155,6 +171,7 @@ export class Trainer {
             started = performance.now();
             return trainer.fit(train, held, plan, (event) => {
               if (event.type === 'epoch') epochs.push(event);
+              reached = event.epoch;
               emit(event);
             });
           },
@@ -165,6 +182,7 @@ export class Trainer {
     } catch (error) {
       throw control.signal.aborted && error === control.signal.reason ? error : toDenseNetError(error);
     } finally {
+      for (const { epoch, prefix } of plan.unfreezing) if (epoch <= reached) this.#handle.setTrainable(prefix, true);
       this.#handle.run = undefined;
       finish();
     }
@@ -177,12 +195,15 @@ export class Trainer {
       'validation',
       'shuffle',
       'augment',
+      'unfreeze',
+      'cacheFeatures',
       'signal',
     ]);
-    const { epochs, batchSize, validation, shuffle = true, augment, signal } = given;
+    const { epochs, batchSize, validation, shuffle = true, augment, cacheFeatures = 'auto', signal } = given;
     checkInteger('epochs', epochs, 1);
     checkInteger('batchSize', batchSize, 1);
     checkBoolean('shuffle', shuffle);
+    if (cacheFeatures !== 'auto') checkBoolean('cacheFeatures', cacheFeatures);
     const { shape } = this.#checkDataset('data', data);
     this.#checkTrainable(shape, Math.min(batchSize, data.size));
     if (validation !== undefined) this.#checkDataset('validation', validation);
@@ -193,6 +214,8 @@ export class Trainer {
       // A single image whose last feature map is one pixel gives batch norm nothing to take statistics of.
       smallestBatch: this.#finalPixels(shape) === 1 ? 2 : 1,
       augmentations: checkTransforms('augment', augment),
+      unfreezing: checkUnfreezing(given.unfreeze, (prefix) => this.#handle.checkPrefix(prefix)),
+      featureCacheBytes: cacheFeatures === 'auto' ? AUTO_CACHE_BYTES : cacheFeatures ? Number.MAX_SAFE_INTEGER : 0,
       ...(validation === undefined ? {} : { validation }),
       ...(signal === undefined ? {} : { signal }),
     };

@@ -83,6 +83,13 @@ OptimizerOptions to_optimizer_options(const Napi::Object& object) {
   options.kind = to_optimizer_kind(text(object, "type"));
   options.learning_rate = number(object, "lr");
   options.weight_decay = number(object, "weightDecay");
+  const auto groups = object.Get("groups").As<Napi::Array>();
+  for (std::uint32_t index = 0; index < groups.Length(); ++index) {
+    const auto group = groups.Get(index).As<Napi::Object>();
+    options.groups.push_back({.prefix = text(group, "prefix"),
+                              .learning_rate = number(group, "lr"),
+                              .weight_decay = number(group, "weightDecay")});
+  }
   if (options.kind == OptimizerOptions::Kind::kSgd) {
     options.momentum = number(object, "momentum");
     options.nesterov = boolean(object, "nesterov");
@@ -206,7 +213,20 @@ FitPlan to_fit_plan(const Napi::Object& object) {
   for (std::uint32_t index = 0; index < changes.Length(); ++index) {
     plan.augmentations.push_back(to_augmentation(changes.Get(index).As<Napi::Object>()));
   }
+  const auto parts = object.Get("unfreezing").As<Napi::Array>();
+  for (std::uint32_t index = 0; index < parts.Length(); ++index) {
+    const auto part = parts.Get(index).As<Napi::Object>();
+    plan.unfreezing.push_back({.epoch = integer(part, "epoch"), .prefix = text(part, "prefix")});
+  }
+  plan.feature_cache_bytes = integer(object, "featureCacheBytes");
   return plan;
+}
+
+PicturePlan to_picture_plan(const Napi::Object& object) {
+  return {.height = integer(object, "height"),
+          .width = integer(object, "width"),
+          .resize_size = integer(object, "resizeSize"),
+          .bicubic = text(object, "interpolation") == "bicubic"};
 }
 
 std::vector<TensorEntry> to_tensor_entries(const Napi::Array& array) {

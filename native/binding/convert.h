@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/data/pictures.h"
 #include "core/host_tensor.h"
 #include "core/model/config.h"
 #include "core/train/metrics.h"
@@ -20,6 +21,7 @@ HostTensor to_host_tensor(const Napi::Value& value);
 ModelConfig to_model_config(const Napi::Object& object);
 TrainerOptions to_trainer_options(const Napi::Object& object);
 FitPlan to_fit_plan(const Napi::Object& object);
+PicturePlan to_picture_plan(const Napi::Object& object);
 std::vector<TensorEntry> to_tensor_entries(const Napi::Array& array);
 std::vector<std::string> to_strings(const Napi::Array& array);
 

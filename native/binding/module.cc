@@ -46,6 +46,15 @@ Napi::Value manual_seed(const Napi::CallbackInfo& info) {
       [seed = to_seed(info[0])] { seed_everything(seed.value_or(0)); }, to_undefined);
 }
 
+Napi::Value prepare_picture_task(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), Environment::of(info.Env()).general_worker(), JobKind::kRead,
+      [pixels = to_host_tensor(info[0]), plan = to_picture_plan(info[1].As<Napi::Object>())] {
+        return prepare_picture(pixels, plan);
+      },
+      [](Napi::Env env, const HostTensor& picture) -> Napi::Value { return to_js(env, picture); });
+}
+
 void shut_down(const Napi::CallbackInfo& info) { Environment::of(info.Env()).shut_down(); }
 
 void define_exports(Napi::Env env, Napi::Object exports) {
@@ -57,6 +66,7 @@ void define_exports(Napi::Env env, Napi::Object exports) {
   exports.Set("createModel", Napi::Function::New(env, ModelObject::create, "createModel"));
   exports.Set("runtimeFacts", Napi::Function::New(env, get_runtime_facts, "runtimeFacts"));
   exports.Set("manualSeed", Napi::Function::New(env, manual_seed, "manualSeed"));
+  exports.Set("preparePicture", Napi::Function::New(env, prepare_picture_task, "preparePicture"));
   exports.Set("shutDown", Napi::Function::New(env, shut_down, "shutDown"));
   exports.Set("NativeTrainer", TrainerObject::define(env));
   exports.Set("NativeDataset", DatasetObject::define(env));

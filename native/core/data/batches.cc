@@ -6,31 +6,30 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/runtime/tensor_copy.h"
 
 namespace densenet {
 
-DatasetBatches::DatasetBatches(DatasetPtr dataset, std::int64_t batch_size, std::int64_t smallest, c10::Device device)
-    : dataset_(std::move(dataset)),
-      images_(view_of(dataset_->images)),
-      labels_(view_of(dataset_->labels)),
+TensorBatches::TensorBatches(at::Tensor images, at::Tensor labels, std::int64_t batch_size, std::int64_t smallest,
+                             c10::Device device)
+    : images_(std::move(images)),
+      labels_(std::move(labels)),
       batch_size_(batch_size),
       smallest_(smallest),
       device_(device) {}
 
-void DatasetBatches::start_epoch(at::Generator* shuffle) {
+void TensorBatches::start_epoch(at::Generator* shuffle) {
   position_ = 0;
-  order_ = shuffle == nullptr ? at::Tensor() : at::randperm(dataset_->size(), *shuffle, at::kLong);
+  order_ = shuffle == nullptr ? at::Tensor() : at::randperm(size(), *shuffle, at::TensorOptions().dtype(at::kLong));
 }
 
-std::int64_t DatasetBatches::steps() const {
-  const std::int64_t whole = dataset_->size() / batch_size_;
-  const std::int64_t rest = dataset_->size() % batch_size_;
+std::int64_t TensorBatches::steps() const {
+  const std::int64_t whole = size() / batch_size_;
+  const std::int64_t rest = size() % batch_size_;
   return rest >= smallest_ || (rest > 0 && whole == 0) ? whole + 1 : whole;
 }
 
-std::optional<Batch> DatasetBatches::next() {
-  const std::int64_t left = dataset_->size() - position_;
+std::optional<Batch> TensorBatches::next() {
+  const std::int64_t left = size() - position_;
   if (left <= 0) return std::nullopt;
   std::int64_t count = std::min(batch_size_, left);
   if (left - count < smallest_) count = left;
@@ -38,8 +37,8 @@ std::optional<Batch> DatasetBatches::next() {
   at::Tensor labels;
   if (order_.defined()) {
     const at::Tensor chosen = order_.narrow(0, position_, count);
-    images = images_.index_select(0, chosen);
-    labels = labels_.index_select(0, chosen);
+    images = images_.index_select(0, chosen.to(images_.device()));
+    labels = labels_.index_select(0, chosen.to(labels_.device()));
   } else {
     images = images_.narrow(0, position_, count);
     labels = labels_.narrow(0, position_, count);

@@ -4,9 +4,8 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
+#include <cstdint>
 #include <optional>
-
-#include "core/data/dataset.h"
 
 namespace densenet {
 
@@ -38,18 +37,21 @@ class BatchSource {
   [[nodiscard]] virtual std::int64_t steps() const = 0;
 };
 
-/// Batches of a data set in memory. The last may be smaller; one smaller than `smallest` joins the batch before it,
+/// Batches of images in memory, or of what was computed from them. The last may be smaller; one smaller than `smallest` joins the batch before it,
 /// since batch norm cannot learn from a single value a channel.
-class DatasetBatches final : public BatchSource {
+class TensorBatches final : public BatchSource {
  public:
-  DatasetBatches(DatasetPtr dataset, std::int64_t batch_size, std::int64_t smallest, c10::Device device);
+  /// @param images N×…, @param labels N; both in ordinary memory or on any device.
+  TensorBatches(at::Tensor images, at::Tensor labels, std::int64_t batch_size, std::int64_t smallest,
+                 c10::Device device);
+
+  [[nodiscard]] std::int64_t size() const { return images_.size(0); }
 
   void start_epoch(at::Generator* shuffle) override;
   std::optional<Batch> next() override;
   [[nodiscard]] std::int64_t steps() const override;
 
  private:
-  DatasetPtr dataset_;
   at::Tensor images_;
   at::Tensor labels_;
   std::int64_t batch_size_;

@@ -10,6 +10,7 @@
 
 #include "core/data/images.h"
 #include "core/error.h"
+#include "core/model/names.h"
 #include "core/model/network.h"
 #include "core/runtime/device.h"
 #include "core/runtime/tensor_copy.h"
@@ -22,11 +23,6 @@ namespace {
 std::optional<at::Generator> generator_of(std::optional<std::uint64_t> seed) {
   if (!seed) return std::nullopt;
   return at::make_generator<at::CPUGeneratorImpl>(*seed);
-}
-
-/// Whether a dotted name is `prefix` or lies below it.
-bool is_below(const std::string& name, const std::string& prefix) {
-  return prefix.empty() || name == prefix || name.starts_with(prefix + ".");
 }
 
 DType described_type(const at::Tensor& tensor) {
@@ -142,7 +138,8 @@ void Model::save(const std::string& path, std::span<const std::byte> header) con
   write_tensors(path, header, tensors);
 }
 
-void Model::set_trainable(const std::string& prefix, bool trainable) const {
+void Model::set_trainable(const std::string& prefix, bool trainable, bool adapting) const {
+  network().set_adapting(prefix, adapting && !trainable);
   for (const auto& item : network().named_parameters()) {
     if (!is_below(item.key(), prefix)) continue;
     at::Tensor const parameter = item.value();

@@ -65,8 +65,9 @@ class Model {
   /// Writes the header and then the whole state, in the order of `describe_state`.
   void save(const std::string& path, std::span<const std::byte> header) const;
 
-  /// Lets the parameters at or below `prefix` learn, or not; an empty prefix means all.
-  void set_trainable(const std::string& prefix, bool trainable) const;
+  /// Lets the parameters at or below `prefix` learn, or not; an empty prefix means all. Batch norms that do not learn
+  /// keep their running statistics too, unless `adapting`.
+  void set_trainable(const std::string& prefix, bool trainable, bool adapting) const;
 
   void replace_classifier(std::int64_t num_classes, std::optional<std::uint64_t> seed);
 

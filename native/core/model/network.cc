@@ -2,9 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/model/initialization.h"
+#include "core/model/names.h"
 
 namespace densenet {
 
@@ -27,11 +29,38 @@ NetworkImpl::NetworkImpl(const ModelConfig& config)
   dropout_->rate = config.drop_rate;
   features_ = register_module("features", Features(config, dropout_));
   classifier_ = register_module("classifier", torch::nn::Linear(features_->out_channels(), config.num_classes));
+  for (const auto& item : named_modules(/*name_prefix=*/"", /*include_self=*/false)) {
+    const auto norm = std::dynamic_pointer_cast<torch::nn::BatchNorm2dImpl>(item.value());
+    if (norm) norms_.push_back({.name = item.key(), .module = norm});
+  }
 }
 
 at::Tensor NetworkImpl::forward(const at::Tensor& images, const Tap& tap) {
+  return classify(pooled_features(images, tap));
+}
+
+at::Tensor NetworkImpl::pooled_features(const at::Tensor& images, const Tap& tap) {
   const at::Tensor output = features_->forward(images, tap).relu_();
-  return classifier_->forward(at::adaptive_avg_pool2d(output, {1, 1}).flatten(1));
+  return at::adaptive_avg_pool2d(output, {1, 1}).flatten(1);
+}
+
+void NetworkImpl::train_unfrozen() {
+  train();
+  for (const Norm& norm : norms_) {
+    if (!norm.module->weight.requires_grad() && !norm.adapting) norm.module->eval();
+  }
+}
+
+void NetworkImpl::set_adapting(const std::string& prefix, bool adapting) {
+  for (Norm& norm : norms_) {
+    if (is_below(norm.name, prefix)) norm.adapting = adapting;
+  }
+}
+
+bool NetworkImpl::features_are_fixed() const {
+  const std::vector<at::Tensor> parameters = features_->parameters();
+  return !has_dropout() && std::ranges::none_of(parameters, [](const at::Tensor& one) { return one.requires_grad(); }) &&
+         std::ranges::none_of(norms_, &Norm::adapting);
 }
 
 void NetworkImpl::replace_classifier(std::int64_t num_classes, std::optional<at::Generator> generator) {

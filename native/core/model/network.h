@@ -17,6 +17,23 @@ class NetworkImpl : public torch::nn::Module {
 
   at::Tensor forward(const at::Tensor& images, const Tap& tap = nullptr);
 
+  /// The two halves of `forward`: what the classifier reads, N×C, and what it makes of that.
+  at::Tensor pooled_features(const at::Tensor& images, const Tap& tap = nullptr);
+  at::Tensor classify(const at::Tensor& pooled) { return classifier_->forward(pooled); }
+
+  /// Training mode; but batch norms whose weights are frozen go on with their running statistics, unless they
+  /// were set to adapt.
+  void train_unfrozen();
+
+  /// Whether batch norms at or below `prefix` take their statistics from the batches although they are frozen.
+  void set_adapting(const std::string& prefix, bool adapting);
+
+  /// C of the pooled features.
+  [[nodiscard]] std::int64_t feature_channels() const { return features_->out_channels(); }
+
+  /// Whether training leaves everything before the classifier as it is, so that an image always gives the same features.
+  [[nodiscard]] bool features_are_fixed() const;
+
   /// Puts a new classifier, with fresh weights, in the place of the old one.
   void replace_classifier(std::int64_t num_classes, std::optional<at::Generator> generator);
 
@@ -31,6 +48,12 @@ class NetworkImpl : public torch::nn::Module {
  private:
   DropoutPtr dropout_;
   Initialization initialization_;
+  struct Norm {
+    std::string name;
+    std::shared_ptr<torch::nn::BatchNorm2dImpl> module;
+    bool adapting = false;  // follows the data even when it is frozen
+  };
+  std::vector<Norm> norms_;
   Features features_{nullptr};
   torch::nn::Linear classifier_{nullptr};
 };

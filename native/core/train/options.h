@@ -2,11 +2,19 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/data/augmentation.h"
 
 namespace densenet {
+
+/// Some of the parameters, with rates of their own.
+struct ParameterGroup {
+  std::string prefix;  ///< the parameters at or below this dotted name; empty for all
+  double learning_rate = 0.1;
+  double weight_decay = 0.0;
+};
 
 /// How weights move. Defaults are PyTorch's.
 struct OptimizerOptions {
@@ -19,6 +27,9 @@ struct OptimizerOptions {
   double beta1 = 0.9;     ///< Adam and AdamW
   double beta2 = 0.999;   ///< Adam and AdamW
   double epsilon = 1e-8;  ///< Adam and AdamW
+  /// Each parameter belongs to the group with the longest prefix that it lies below, if any, and otherwise has the rates
+  /// above.
+  std::vector<ParameterGroup> groups;
 };
 
 /// How the learning rate changes from epoch to epoch.
@@ -42,13 +53,22 @@ struct TrainerOptions {
   std::optional<std::uint64_t> seed;  ///< of the order of images, augmentation and dropout
 };
 
+/// A part of the network that begins to learn in the course of a run.
+struct Unfreezing {
+  std::int64_t epoch = 1;  ///< at whose start, from 1
+  std::string prefix;
+};
+
 /// One training run.
 struct FitPlan {
   std::int64_t epochs = 1;
   std::int64_t batch_size = 32;
-  std::int64_t smallest_batch = 1;  ///< see DatasetBatches
+  std::int64_t smallest_batch = 1;  ///< see TensorBatches
   bool shuffle = true;
   std::vector<Augmentation> augmentations;
+  std::vector<Unfreezing> unfreezing;
+  /// Features that training cannot change are computed once and kept, where they take no more bytes than this.
+  std::int64_t feature_cache_bytes = 0;
 };
 
 }  // namespace densenet

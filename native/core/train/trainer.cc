@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "core/model/network.h"
 #include "core/runtime/tensor_copy.h"
+#include "core/train/feature_cache.h"
 #include "core/train/optimizer.h"
 #include "core/train/schedule.h"
 
@@ -42,6 +43,39 @@ void check_dataset(const Dataset& dataset, const Model& model, const char* what)
   check_labels(view_of(dataset.labels), model.config().num_classes);
 }
 
+/// The rates of an epoch, group by group.
+std::vector<double> rates_at(const ScheduleOptions& schedule, std::vector<double> rates, std::int64_t epoch,
+                             std::int64_t epochs) {
+  for (double& rate : rates) rate = learning_rate_at(schedule, rate, epoch, epochs);
+  return rates;
+}
+
+/// Where a data set's batches come from in a run: from its images, or from the features that were computed once.
+class RunData {
+ public:
+  RunData(const Dataset& dataset, std::int64_t batch_size, std::int64_t smallest, c10::Device device)
+      : labels_(view_of(dataset.labels)),
+        batch_size_(batch_size),
+        smallest_(smallest),
+        device_(device),
+        images_(view_of(dataset.images), labels_, batch_size, smallest, device) {}
+
+  TensorBatches& images() { return images_; }
+
+  /// The batches of the features, once they were kept.
+  std::optional<TensorBatches>& features() { return features_; }
+
+  void keep(at::Tensor features) { features_.emplace(std::move(features), labels_, batch_size_, smallest_, device_); }
+
+ private:
+  at::Tensor labels_;
+  std::int64_t batch_size_;
+  std::int64_t smallest_;
+  c10::Device device_;
+  TensorBatches images_;
+  std::optional<TensorBatches> features_;
+};
+
 }  // namespace
 
 struct Trainer::State {
@@ -60,19 +94,32 @@ struct Trainer::State {
         data_generator(at::make_generator<at::CPUGeneratorImpl>(seed)),
         dropout_generator(make_generator(device, seed + 1)) {}
 
-  StepResult train_on(const Batch& batch, double learning_rate);
-  std::optional<Evaluation> evaluate(const DatasetPtr& dataset, std::int64_t batch_size,
-                                     const std::function<bool()>& stop);
+  /// The logits of a batch of images in training mode.
+  at::Tensor forward(const Batch& batch) const;
+  /// Loss, backward pass and optimizer step for logits.
+  StepResult learn(const at::Tensor& logits, const at::Tensor& labels, const std::vector<double>& rates);
+  StepResult train_on(const Batch& batch, bool pooled, const std::vector<double>& rates);
+
+  /// Makes the features ready where they can be kept. Returns false when it was stopped.
+  bool prepare_features(RunData& data, std::int64_t most_bytes, const std::function<bool()>& stop) const;
+  void unfreeze(const FitPlan& plan, std::int64_t epoch) const;
+  std::optional<Evaluation> evaluate(BatchSource& source, bool pooled, const std::function<bool()>& stop) const;
 };
 
-StepResult Trainer::State::train_on(const Batch& batch, double learning_rate) {
+at::Tensor Trainer::State::forward(const Batch& batch) const {
   NetworkImpl& network = model->network();
-  network.train();
+  network.train_unfrozen();
   network.set_dropout_generator(dropout_generator);
-  const std::vector<at::Tensor> parameters = network.parameters();
-  for (const at::Tensor& parameter : parameters) parameter.mutable_grad().reset();
-  const at::Tensor logits = network.forward(to_network_input(batch.images, model->config()));
-  const at::Tensor loss = at::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Mean, /*ignore_index=*/-100,
+  return network.forward(to_network_input(batch.images, model->config()));
+}
+
+StepResult Trainer::State::train_on(const Batch& batch, bool pooled, const std::vector<double>& rates) {
+  optimizer.clear_gradients();
+  return learn(pooled ? model->network().classify(batch.images) : forward(batch), batch.labels, rates);
+}
+
+StepResult Trainer::State::learn(const at::Tensor& logits, const at::Tensor& labels, const std::vector<double>& rates) {
+  const at::Tensor loss = at::cross_entropy_loss(logits, labels, {}, at::Reduction::Mean, /*ignore_index=*/-100,
                                                  options.label_smoothing);
   const auto value = loss.item<double>();
   if (!std::isfinite(value)) {
@@ -80,8 +127,41 @@ StepResult Trainer::State::train_on(const Batch& batch, double learning_rate) {
                                           "; the step was not taken. Lower the learning rate, or check the images.");
   }
   if (loss.requires_grad()) loss.backward();
-  optimizer.step(parameters, learning_rate);
-  return {.loss = value, .correct = count_correct(logits, batch.labels), .size = batch.size()};
+  optimizer.step(rates);
+  return {.loss = value, .correct = count_correct(logits, labels), .size = labels.size(0)};
+}
+
+bool Trainer::State::prepare_features(RunData& data, std::int64_t most_bytes, const std::function<bool()>& stop) const {
+  NetworkImpl& network = model->network();
+  const bool fixed = network.features_are_fixed();
+  if (!fixed) data.features().reset();
+  const std::int64_t bytes = data.images().size() * network.feature_channels() * std::int64_t{sizeof(float)};
+  if (!fixed || data.features() || bytes > most_bytes) return true;
+  std::optional<at::Tensor> features = compute_features(network, model->config(), data.images(), stop);
+  if (features) data.keep(std::move(*features));
+  return features.has_value();
+}
+
+void Trainer::State::unfreeze(const FitPlan& plan, std::int64_t epoch) const {
+  for (const Unfreezing& part : plan.unfreezing) {
+    if (part.epoch == epoch) model->set_trainable(part.prefix, true, false);
+  }
+}
+
+std::optional<Evaluation> Trainer::State::evaluate(BatchSource& source, bool pooled,
+                                                   const std::function<bool()>& stop) const {
+  const torch::NoGradGuard no_grad;
+  NetworkImpl& network = model->network();
+  const ModelConfig& config = model->config();
+  EvaluationSum sum(config.num_classes);
+  network.eval();
+  source.start_epoch(nullptr);
+  while (const std::optional<Batch> batch = source.next()) {
+    if (stop()) return std::nullopt;
+    sum.add(pooled ? network.classify(batch->images) : network.forward(to_network_input(batch->images, config)),
+            batch->labels);
+  }
+  return sum.result();
 }
 
 Trainer::Trainer(std::shared_ptr<Model> model, const TrainerOptions& options)
@@ -90,44 +170,59 @@ Trainer::Trainer(std::shared_ptr<Model> model, const TrainerOptions& options)
 Trainer::~Trainer() = default;
 
 StepResult Trainer::step(const HostTensor& images, const HostTensor& labels) {
+  State& state = *state_;
   const at::Tensor pixels = view_of(images);
   const at::Tensor classes = view_of(labels);
   check_finite(pixels, "images");
-  check_labels(classes, state_->model->config().num_classes);
-  const Batch batch{.images = pixels.to(state_->device), .labels = classes.to(state_->device, at::kLong)};
-  return state_->train_on(batch, state_->options.optimizer.learning_rate);
+  check_labels(classes, state.model->config().num_classes);
+  const Batch batch{.images = pixels.to(state.device), .labels = classes.to(state.device, at::kLong)};
+  state.optimizer.follow(state.model->network());
+  return state.train_on(batch, /*pooled=*/false, state.optimizer.base_rates());
 }
 
 bool Trainer::fit(const DatasetPtr& train, const DatasetPtr& validation, const FitPlan& plan, FitObserver& observer) {
   State& state = *state_;
+  const auto stop = [&] { return observer.stop_requested(); };
   check_dataset(*train, *state.model, "training images");
   if (validation) check_dataset(*validation, *state.model, "validation images");
-  DatasetBatches batches(train, plan.batch_size, plan.smallest_batch, state.device);
+  state.optimizer.follow(state.model->network());
+  RunData data(*train, plan.batch_size, plan.smallest_batch, state.device);
+  std::optional<RunData> held;
+  if (validation) held.emplace(*validation, plan.batch_size, 1, state.device);
   for (std::int64_t epoch = 0; epoch < plan.epochs; ++epoch) {
-    const double rate =
-        learning_rate_at(state.options.schedule, state.options.optimizer.learning_rate, epoch, plan.epochs);
+    if (stop()) return false;
+    state.unfreeze(plan, epoch + 1);
+    const std::vector<double> rates =
+        rates_at(state.options.schedule, state.optimizer.base_rates(), epoch, plan.epochs);
     const Clock::time_point start = Clock::now();
+    // Augmented images differ from epoch to epoch, and so do their features.
+    const std::int64_t most_bytes = plan.augmentations.empty() ? plan.feature_cache_bytes : 0;
+    if (!state.prepare_features(data, most_bytes, stop)) return false;
+    const bool pooled = data.features().has_value();
+    TensorBatches& batches = pooled ? *data.features() : data.images();
     MetricsSum sum;
     std::int64_t images = 0;
     batches.start_epoch(plan.shuffle ? &state.data_generator : nullptr);
     for (std::int64_t step = 1; step <= batches.steps(); ++step) {
-      if (observer.stop_requested()) return false;
+      if (stop()) return false;
       std::optional<Batch> batch = batches.next();
-      batch->images = augment(batch->images, plan.augmentations, state.data_generator);
-      const StepResult result = state.train_on(*batch, rate);
+      if (!pooled) batch->images = augment(batch->images, plan.augmentations, state.data_generator);
+      const StepResult result = state.train_on(*batch, pooled, rates);
       sum.add(result.loss, result.correct, result.size);
       images += result.size;
       observer.on_step({.epoch = epoch + 1,
                         .step = step,
                         .steps = batches.steps(),
                         .loss = result.loss,
-                        .learning_rate = rate,
+                        .learning_rate = rates.front(),
                         .images_per_second = static_cast<double>(images) / seconds_since(start)});
       observer.pause();
     }
     EpochEvent event{.epoch = epoch + 1, .train = sum.result(), .validation = {}, .seconds = 0.0};
-    if (validation) {
-      const auto found = state.evaluate(validation, plan.batch_size, [&] { return observer.stop_requested(); });
+    if (held) {
+      if (!state.prepare_features(*held, plan.feature_cache_bytes, stop)) return false;
+      const bool kept = held->features().has_value();
+      const auto found = state.evaluate(kept ? *held->features() : held->images(), kept, stop);
       if (!found) return false;
       event.validation = found->metrics;
     }
@@ -140,23 +235,8 @@ bool Trainer::fit(const DatasetPtr& train, const DatasetPtr& validation, const F
 std::optional<Evaluation> Trainer::evaluate(const DatasetPtr& dataset, std::int64_t batch_size,
                                             const std::function<bool()>& stop) {
   check_dataset(*dataset, *state_->model, "images");
-  return state_->evaluate(dataset, batch_size, stop);
-}
-
-std::optional<Evaluation> Trainer::State::evaluate(const DatasetPtr& dataset, std::int64_t batch_size,
-                                                   const std::function<bool()>& stop) {
-  const torch::NoGradGuard no_grad;
-  NetworkImpl& network = model->network();
-  const ModelConfig& config = model->config();
-  DatasetBatches batches(dataset, batch_size, 1, device);
-  EvaluationSum sum(config.num_classes);
-  network.eval();
-  batches.start_epoch(nullptr);
-  while (const std::optional<Batch> batch = batches.next()) {
-    if (stop()) return std::nullopt;
-    sum.add(network.forward(to_network_input(batch->images, config)), batch->labels);
-  }
-  return sum.result();
+  RunData data(*dataset, batch_size, 1, state_->device);
+  return state_->evaluate(data.images(), /*pooled=*/false, stop);
 }
 
 }  // namespace densenet
