@@ -11,12 +11,15 @@ const { Transform } = require('node:stream');
 const { pipeline } = require('node:stream/promises');
 const { setTimeout: sleep } = require('node:timers/promises');
 const tls = require('node:tls');
+const { claimPart, keepPart } = require('./part');
 
 /**
  * @typedef {object} DownloadOptions
  * @property {string} url
  * @property {string} file Where the file goes, once it is whole and right.
- * @property {string} sha256 Of the whole file, in hexadecimal.
+ * @property {string} [kept] Where an unfinished download lies between two calls; default `FILE.part`.
+ * @property {string} sha256 Of the whole file, in hexadecimal; or how it begins, where no more is known.
+ * @property {AbortSignal} [signal] Ends the download; what has arrived is kept.
  * @property {NodeJS.ProcessEnv} [env] For HTTPS_PROXY, HTTP_PROXY and NO_PROXY; default `process.env`.
  * @property {(done: number, total: number | undefined) => void} [progress] Bytes.
  * @property {number} [stallMs] A connection that is silent for so long is given up; default 30 s.
@@ -35,39 +38,75 @@ function downloadError(message, { final = false, cause } = {}) {
 }
 
 /**
- * Fetches a file. What has arrived is kept in `FILE.part`, so that a later call goes on from there.
+ * Fetches a file. What has arrived is kept, so that a later call goes on from there.
  *
  * @param {DownloadOptions} options
  * @returns {Promise<void>}
  */
 async function download(options) {
-  const { url, file, sha256, tries = 5, backoffMs = 1000 } = options;
-  const part = `${file}.part`;
+  const { url, file, sha256, kept = `${file}.part` } = options;
+  if (!/^[0-9a-f]{8,64}$/.test(sha256)) throw new Error(`${sha256} is no SHA-256, nor the beginning of one`);
+  const part = await claimPart(kept);
+  try {
+    const resumed = await receiveAll(options, part);
+    let found = await hashOf(part);
+    if (!found.startsWith(sha256) && resumed) {
+      // What lay here may have been of another file: once more, from the start.
+      await rm(part);
+      await receiveAll(options, part);
+      found = await hashOf(part);
+    }
+    if (!found.startsWith(sha256)) {
+      await rm(part);
+      throw downloadError(
+        `${url} is not the file that was expected: its SHA-256 is ${found}, and it must ` +
+          `${sha256.length < 64 ? 'begin with' : 'be'} ${sha256}. It was deleted. ` +
+          'Try again; if it stays so, something between here and there changes downloads.',
+      );
+    }
+    await rename(part, file);
+  } catch (error) {
+    await keepPart(part, kept);
+    throw error;
+  }
+}
+
+/**
+ * Connects until the file is whole.
+ *
+ * @param {DownloadOptions} options
+ * @param {string} part
+ * @returns {Promise<boolean>} Whether it went on from what was there before.
+ */
+async function receiveAll(options, part) {
+  const { url, signal, tries = 5, backoffMs = 1000 } = options;
+  const resumed = (await sizeOf(part)) > 0;
   for (let attempt = 1; ; attempt += 1) {
     try {
       await receive(options, part);
-      break;
+      return resumed;
     } catch (error) {
+      if (signal?.aborted) throw signal.reason;
       const fault = /** @type {Error & { final?: boolean }} */ (error);
-      if (fault.final || attempt === tries)
-        throw downloadError(
-          `${url}: ${fault.message}. ${attempt} of ${tries} tries; run it again to go on from here.`,
-          {
-            cause: error,
-          },
-        );
-      await sleep(backoffMs * 2 ** (attempt - 1));
+      if (fault.final) throw downloadError(`${url}: ${fault.message}`, { cause: error });
+      if (attempt === tries)
+        throw downloadError(`${url}: ${fault.message}. ${tries} of ${tries} tries; run it again to go on from here.`, {
+          cause: error,
+        });
+      await sleep(backoffMs * 2 ** (attempt - 1), undefined, { signal });
     }
   }
-  const found = await hashOf(part);
-  if (found !== sha256) {
-    await rm(part, { force: true });
-    throw downloadError(
-      `${url} is not the file that was expected: its SHA-256 is ${found}, and it must be ${sha256}. It was deleted. ` +
-        'Try again; if it stays so, something between here and there changes downloads.',
-    );
-  }
-  await rename(part, file);
+}
+
+/**
+ * @param {string} file
+ * @returns {Promise<number>} Its bytes; 0 when it is not there.
+ */
+function sizeOf(file) {
+  return stat(file).then(
+    ({ size }) => size,
+    () => 0,
+  );
 }
 
 /**
@@ -76,11 +115,9 @@ async function download(options) {
  * @param {DownloadOptions} options
  * @param {string} part
  */
-async function receive({ url, env = process.env, progress, stallMs = 30_000 }, part) {
-  const have = await stat(part).then(
-    ({ size }) => size,
-    () => 0,
-  );
+async function receive({ url, env = process.env, progress, signal, stallMs = 30_000 }, part) {
+  signal?.throwIfAborted();
+  const have = await sizeOf(part);
   const response = await request(new URL(url), have, env, stallMs);
   const status = response.statusCode ?? 0;
   if (status === 416) {
@@ -103,7 +140,9 @@ async function receive({ url, env = process.env, progress, stallMs = 30_000 }, p
       callback(null, chunk);
     },
   });
-  await pipeline(response, meter, createWriteStream(part, { flags: start > 0 ? 'a' : 'w' }));
+  await pipeline(response, meter, createWriteStream(part, { flags: start > 0 ? 'a' : 'w', flush: true }), {
+    ...(signal && { signal }),
+  });
   if (total !== undefined && done !== total) throw downloadError(`the connection ended at ${done} of ${total} bytes`);
 }
 
@@ -123,8 +162,16 @@ async function request(url, start, env, stallMs, redirects = 0) {
   const response = await new Promise(
     /** @param {(response: http.IncomingMessage) => void} resolve */ (resolve, reject) => {
       const client = route.secure ? https : http;
-      const call = client.get({ ...route.options, headers: { ...headers, ...route.headers } }, resolve);
-      call.setTimeout(stallMs, () => call.destroy(downloadError(`the server was silent for ${stallMs / 1000} s`)));
+      /** @type {http.IncomingMessage | undefined} */
+      let answer;
+      const call = client.get({ ...route.options, headers: { ...headers, ...route.headers } }, (found) => {
+        answer = found;
+        resolve(found);
+      });
+      // Once there is an answer, its reader hears of a fault by the answer and not by the call.
+      call.setTimeout(stallMs, () =>
+        (answer ?? call).destroy(downloadError(`the server was silent for ${stallMs / 1000} s`)),
+      );
       call.on('error', reject);
     },
   );
@@ -148,7 +195,11 @@ async function request(url, start, env, stallMs, redirects = 0) {
  */
 async function connect(url, env, stallMs) {
   const secure = url.protocol === 'https:';
-  const target = { hostname: url.hostname, port: url.port || (secure ? 443 : 80), path: url.pathname + url.search };
+  const target = {
+    hostname: bare(url.hostname),
+    port: url.port || (secure ? 443 : 80),
+    path: url.pathname + url.search,
+  };
   const proxy = proxyFor(url, env);
   if (!proxy) return { secure, options: target, headers: {} };
   /** @type {Record<string, string>} */
@@ -157,12 +208,13 @@ async function connect(url, env, stallMs) {
         'proxy-authorization': `Basic ${Buffer.from(`${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`).toString('base64')}`,
       }
     : {};
-  const door = { hostname: proxy.hostname, port: proxy.port || 80 };
+  const door = { hostname: bare(proxy.hostname), port: proxy.port || 80 };
   if (!secure) return { secure, options: { ...door, path: url.href }, headers: { ...credentials, host: url.host } };
   const socket = await tunnel(door, `${target.hostname}:${target.port}`, credentials, stallMs);
   return {
     secure,
-    options: { ...target, agent: false, createConnection: () => tls.connect({ socket, servername: url.hostname }) },
+    // No `agent`: one, even a new one, would open a connection of its own, past the tunnel.
+    options: { ...target, createConnection: () => tls.connect({ socket, servername: url.hostname }) },
     headers: {},
   };
 }
@@ -180,7 +232,10 @@ function tunnel(door, authority, headers, stallMs) {
     call.setTimeout(stallMs, () => call.destroy(downloadError('the proxy is silent')));
     call.on('connect', ({ statusCode }, socket) => {
       if (statusCode === 200) resolve(socket);
-      else reject(downloadError(`the proxy answered ${statusCode}`, { final: statusCode === 407 }));
+      else {
+        socket.destroy(); // the proxy may keep it open, and with it this process
+        reject(downloadError(`the proxy answered ${statusCode}`, { final: statusCode === 407 }));
+      }
     });
     call.on('error', reject);
     call.end();
@@ -198,7 +253,16 @@ function proxyFor(url, env) {
     return undefined;
   const name = url.protocol === 'https:' ? 'https_proxy' : 'http_proxy';
   const value = env[name.toUpperCase()] ?? env[name];
-  return value ? new URL(value) : undefined;
+  if (!value) return undefined;
+  return new URL(/^\w+:\/\//.test(value) ? value : `http://${value}`); // as curl takes it
+}
+
+/**
+ * @param {string} hostname Of a URL, where an IPv6 address stands in brackets.
+ * @returns {string} As the system takes it.
+ */
+function bare(hostname) {
+  return hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
 /**

@@ -10,6 +10,7 @@ const { mkdir, mkdtemp, readdir, rename, rm } = require('node:fs/promises');
 const path = require('node:path');
 const { cacheFolder, readLibtorch } = require('./locate');
 const { download, downloadError } = require('./download');
+const { isAlive } = require('./part');
 
 /** @typedef {import('./locate').Libtorch} Libtorch */
 
@@ -43,7 +44,7 @@ with zipfile.ZipFile(wheel) as archive:
     names = [n for n in archive.namelist()
              if n.startswith(('torch/lib/', 'torch/include/', 'torch/share/cmake/'))
              and not n.startswith('torch/lib/libtorch_python')
-             or n == 'torch/version.py' or '.libs/' in n or n.upper().rsplit('/', 1)[-1].startswith(('LICENSE', 'NOTICE'))]
+             or n == 'torch/version.py' or n.upper().rsplit('/', 1)[-1].startswith(('LICENSE', 'NOTICE'))]
     for index, name in enumerate(names):
         archive.extract(name, target)
         if index % 500 == 0: print(f'{index}/{len(names)}', flush=True)
@@ -72,7 +73,8 @@ async function fetchLibtorch(options = {}) {
   const { version = pinnedVersion, env = process.env, report = () => undefined } = options;
   const target = path.join(cacheFolder(env), 'libtorch', `${version}+cpu`);
   await mkdir(path.dirname(target), { recursive: true });
-  const work = await mkdtemp(path.join(path.dirname(target), '.fetch-'));
+  await clearUp(path.dirname(target));
+  const work = await mkdtemp(path.join(path.dirname(target), `.fetch-${process.pid}-`));
   try {
     const python = options.archiveUrl ? undefined : await findPip(env);
     const root = python
@@ -90,6 +92,18 @@ async function fetchLibtorch(options = {}) {
     };
   } finally {
     await rm(work, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Clears up the work folders that processes left which died in the middle of a fetch.
+ *
+ * @param {string} folder
+ */
+async function clearUp(folder) {
+  for (const name of await readdir(folder)) {
+    const pid = /^\.fetch-(\d+)-/.exec(name)?.[1];
+    if (pid && !isAlive(Number(pid))) await rm(path.join(folder, name), { recursive: true, force: true });
   }
 }
 
@@ -150,6 +164,9 @@ async function fromWheel(python, version, work, env, report) {
       report(`unpacking ${wheel}`);
       const unpacked = await runCommand(python, ['-c', unpackProgram, path.join(work, wheel), work], env);
       if (unpacked.code !== 0) throw downloadError(`the wheel cannot be unpacked:\n${unpacked.output}`);
+      // The licences lie beside the package; they stay with what they are of.
+      for (const name of await readdir(work))
+        if (name.endsWith('.dist-info')) await rename(path.join(work, name), path.join(work, 'torch', name));
       return path.join(work, 'torch');
     }
     last = output;
@@ -176,12 +193,13 @@ async function fromArchive(options, version, work) {
     throw downloadError(
       `no official archive is known for ${key}, so it could not be checked. Install Python with pip, or set LIBTORCH to a folder that holds libtorch.`,
     );
-  // Beside the work folder, so that a download that was interrupted goes on at the next call.
-  const file = path.join(path.dirname(work), `libtorch-${version}.zip`);
+  const file = path.join(work, `libtorch-${version}.zip`);
   report(`downloading ${url}`);
   await download({
     url,
     file,
+    // Beside the work folder, which is gone after a failure.
+    kept: path.join(path.dirname(work), `libtorch-${version}.zip.part`),
     sha256,
     env,
     ...(progress && { progress }),
@@ -192,7 +210,6 @@ async function fromArchive(options, version, work) {
   // CMake, without which nothing could be built, reads ZIP files on every system.
   const { code, output } = await runCommand('cmake', ['-E', 'tar', 'xf', file], env, work);
   if (code !== 0) throw downloadError(`the archive cannot be unpacked (is CMake installed?): ${output}`);
-  await rm(file, { force: true });
   return path.join(work, 'libtorch');
 }
 

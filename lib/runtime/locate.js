@@ -55,8 +55,10 @@ const libraryName = libraryNames[/** @type {keyof typeof libraryNames} */ (proce
  */
 function cacheFolder(env = process.env) {
   if (env['LIBTORCH_DENSENET_CACHE']) return path.resolve(env['LIBTORCH_DENSENET_CACHE']);
-  if (env['XDG_CACHE_HOME']) return path.join(env['XDG_CACHE_HOME'], 'libtorch-densenet');
-  const home = env['HOME'] ?? env['USERPROFILE'] ?? os.homedir();
+  // A relative XDG_CACHE_HOME is to be ignored, says its specification.
+  if (env['XDG_CACHE_HOME'] && path.isAbsolute(env['XDG_CACHE_HOME']))
+    return path.join(env['XDG_CACHE_HOME'], 'libtorch-densenet');
+  const home = env['HOME'] || env['USERPROFILE'] || os.homedir();
   if (process.platform === 'darwin') return path.join(home, 'Library', 'Caches', 'libtorch-densenet');
   if (process.platform === 'win32')
     return path.join(env['LOCALAPPDATA'] ?? path.join(home, 'AppData', 'Local'), 'libtorch-densenet', 'Cache');
@@ -136,8 +138,9 @@ async function cachedFolders(env) {
  * @returns {Promise<string[]>}
  */
 async function pythonFolders(env, tried) {
+  // The working folder, which Python looks in first, is left out: what lies there is not installed.
   const program =
-    'import importlib.util as u; s = u.find_spec("torch"); print(list(s.submodule_search_locations)[0] if s and s.submodule_search_locations else "")';
+    'import sys; sys.path = [p for p in sys.path if p]; import importlib.util as u; s = u.find_spec("torch"); print(list(s.submodule_search_locations)[0] if s and s.submodule_search_locations else "")';
   for (const python of ['python3', 'python']) {
     try {
       const { stdout } = await promisify(execFile)(python, ['-c', program], { env, timeout: 20_000 });

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { certificate, key } from './certificate';
 
@@ -61,26 +62,29 @@ export interface RunningProxy extends AsyncDisposable {
   open: () => number;
 }
 
-/** A proxy that opens tunnels to `port`, whatever name it is asked for; or only ever answers with `status`. */
-export async function serveTunnels({
-  port = 0,
-  status = 200,
-}: {
+export interface TunnelOptions {
+  /** Where every tunnel leads, whatever name is asked for; nowhere where it is left out. */
   port?: number;
+  /** What the proxy answers; 0 for nothing at all. */
   status?: number;
-}): Promise<RunningProxy> {
+}
+
+/** A proxy that opens tunnels. */
+export async function serveTunnels({ port, status = 200 }: TunnelOptions): Promise<RunningProxy> {
   const requests: http.IncomingMessage[] = [];
   const sockets = new Set<net.Socket>();
   const server = http.createServer();
   server.on('connection', (socket: net.Socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
+    // An HTTP server leaves it to the user of a tunnel to end his side.
+    socket.on('end', () => socket.end());
     socket.on('error', () => socket.destroy());
   });
   server.on('connect', (request: http.IncomingMessage, client: net.Socket) => {
     requests.push(request);
-    client.write(`HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}\r\n\r\n`);
-    if (status !== 200) {
+    if (status > 0) client.write(`HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}\r\n\r\n`);
+    if (status !== 200 || port === undefined) {
       // Reading goes on, or the client's end would not be noticed.
       client.resume();
       return;
@@ -131,31 +135,29 @@ export function status(code: number, headers: http.OutgoingHttpHeaders = {}): An
 export const silence: Answer = () => undefined;
 
 /**
- * Sends the first `bytes` of the body, waits until they are in the file, and then says no more or, with `end`, ends the
- * connection.
+ * Sends the first `bytes` of the body, waits until they are in a `.part` below the folder, and then says no more or, with
+ * `end`, ends the connection.
  */
-export function begin(body: Buffer, bytes: number, part: string, { end }: { end: boolean }): Answer {
+export function begin(body: Buffer, bytes: number, folder: string, { end }: { end: boolean }): Answer {
   return async (_, response) => {
     response.writeHead(200, { 'content-length': body.length }).write(body.subarray(0, bytes));
-    await until(async () => (await sizeOf(part)) === bytes);
+    await until(async () => response.destroyed || (await sizeOfPart(folder)) === bytes);
     if (end) response.destroy();
   };
 }
 
+async function sizeOfPart(folder: string): Promise<number> {
+  const part = (await readdir(folder, { recursive: true })).find((name) => name.includes('.part'));
+  return part === undefined ? -1 : (await stat(path.join(folder, part))).size;
+}
+
 /** Waits for what tells of itself by no event. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let round = 0; round < 2000; round += 1) {
+  for (let round = 0; round < 1000; round += 1) {
     if (await condition()) return;
     await sleep(5);
   }
   throw new Error('what was waited for did not come');
-}
-
-function sizeOf(file: string): Promise<number> {
-  return stat(file).then(
-    ({ size }) => size,
-    () => -1,
-  );
 }
 
 export function sha256(body: Buffer): string {
