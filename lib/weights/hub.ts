@@ -45,12 +45,16 @@ export const pretrainedKeys = ['offline', 'mirror', 'onProgress', 'signal'] as c
  */
 export async function findPretrained(name: PretrainedName, options?: PretrainedOptions): Promise<string> {
   checkOneOf('name', name, pretrainedNames, 'ERR_UNKNOWN_VARIANT');
+  return findFile(files[name], options);
+}
+
+/** {@link findPretrained} for any file whose name ends in the first eight digits of its SHA-256, `NAME-01234567.pth`. */
+export async function findFile(file: string, options?: PretrainedOptions): Promise<string> {
   const { offline = false, mirror, onProgress, signal } = checkOptions('options', options, pretrainedKeys);
   checkBoolean('offline', offline);
   checkSignal('signal', signal);
   if (onProgress !== undefined && typeof onProgress !== 'function')
     throw invalidArgument('onProgress', 'a function', onProgress);
-  const file = files[name];
   const target = path.join(cacheFolder(), 'weights', file);
   const tried: string[] = [];
   for (const place of [path.join(torchHubFolder(), 'checkpoints', file), target]) {
@@ -62,7 +66,7 @@ export async function findPretrained(name: PretrainedName, options?: PretrainedO
     throw new DenseNetError(
       'ERR_DOWNLOAD',
       [
-        `there are no pretrained weights of ${name} on this machine, and offline: true forbids to download them.`,
+        `${file} is not on this machine, and offline: true forbids to download it.`,
         'Places tried, in order:',
         ...tried,
         `Call it once without offline, or put ${file} there.`,
