@@ -4,6 +4,7 @@ import colors from 'picocolors';
 import { toDenseNetError } from '../errors';
 import { doctorCommand } from './doctor';
 import { evaluateCommand } from './evaluate';
+import { finetuneCommand } from './finetune';
 import { predictCommand } from './predict';
 import { setupCommand } from './setup';
 import { trainCommand } from './train';
@@ -16,6 +17,7 @@ const program = new Command('densenet')
   .version(version)
   .showHelpAfterError('(run with --help for the options)')
   .addCommand(trainCommand())
+  .addCommand(finetuneCommand())
   .addCommand(predictCommand())
   .addCommand(evaluateCommand())
   .addCommand(doctorCommand())

@@ -11,7 +11,8 @@ import { Trainer } from '../training/trainer';
 import type { Evaluation } from '../training/evaluation';
 import type { History } from '../training/events';
 import { dataOption, deviceOption, jsonOption, positiveNumber, wholeNumber } from './arguments';
-import { count, duration, percent, printTable, TrainingProgress } from './terminal';
+import { follow } from './follow';
+import { count, duration, percent, printTable } from './terminal';
 
 interface TrainOptions {
   data: 'digits';
@@ -56,7 +57,9 @@ async function train(options: TrainOptions): Promise<void> {
   await using model = await DenseNet.create({ ...digitsRecipe.model, device: options.device, seed: options.seed });
   await introduce(model, trainSet, testSet, options);
   const trainer = new Trainer(model, digitsRecipe.trainer(options));
-  const { history, interrupted } = await fit(trainer, trainSet, testSet, options);
+  const { epochs, batchSize } = options;
+  const plan = { epochs, batchSize, validation: testSet, augment: [...digitsRecipe.augment] };
+  const { history, interrupted } = await follow(trainer, trainSet, plan, options);
   const evaluation = await trainer.evaluate(testSet);
   const weights = path.join(options.out, 'weights.safetensors');
   await model.saveWeights(weights);
@@ -95,45 +98,6 @@ async function introduce(
       `on ${count(trainSet.size)} handwritten digits, testing on ${count(testSet.size)} others.\n` +
       `libtorch ${libtorch.version} on ${place}.\n`,
   );
-}
-
-/** Trains until the end or the first Ctrl-C. */
-async function fit(
-  trainer: Trainer,
-  trainSet: ArrayDataset,
-  testSet: ArrayDataset,
-  { epochs, batchSize, json }: TrainOptions,
-): Promise<{ history: History | undefined; interrupted: boolean }> {
-  const stop = new AbortController();
-  const interrupt = (): void => {
-    if (stop.signal.aborted) process.exit(130);
-    stop.abort();
-  };
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
-  const progress = json ? undefined : new TrainingProgress(epochs);
-  try {
-    const run = trainer.fit(trainSet, {
-      epochs,
-      batchSize,
-      validation: testSet,
-      augment: [...digitsRecipe.augment],
-      signal: stop.signal,
-    });
-    for await (const event of run) {
-      if (json) console.log(JSON.stringify(event));
-      else if (event.type === 'step') progress?.step(event);
-      else progress?.epoch(event);
-    }
-    return { history: await run, interrupted: false };
-  } catch (error) {
-    if (!stop.signal.aborted) throw error;
-    return { history: undefined, interrupted: true };
-  } finally {
-    progress?.stop();
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
-  }
 }
 
 /** Writes a test image, enlarged so that a person can see it; returns what it shows. */

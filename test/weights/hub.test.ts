@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { findFile, findPretrained, type PretrainedName } from '../../lib/weights/hub';
+import { findFile, findPretrained, type PretrainedName, type PretrainedOptions } from '../../lib/weights/hub';
 import { temporaryFolder } from '../setup/fakes';
 import { begin, ranged, serve, sha256, status, whole } from '../setup/server';
 
@@ -136,7 +136,7 @@ test.each([
   [{ offline: 'yes' as unknown as boolean }, /offline must be true or false/],
   [{ offlin: true }, /Did you mean "offline"/],
 ])('%j is refused', async (options, message) => {
-  await expect(findFile(name, options)).rejects.toMatchObject({
+  await expect(findFile(name, options as PretrainedOptions)).rejects.toMatchObject({
     code: 'ERR_INVALID_ARGUMENT',
     message: expect.stringMatching(message) as unknown,
   });
