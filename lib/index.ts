@@ -9,7 +9,9 @@ export { DenseNet, type CreateOptions, type Device } from './model/densenet';
 export type { ClassProbability, Prediction, PredictInput, PredictOptions } from './model/prediction';
 export type { ModelConfig, Normalization } from './model/config';
 export { variantNames, type Variant } from './model/variants';
-export type { LoadReport, LoadWeightsOptions, SaveWeightsOptions } from './model/weights';
+export { pretrainedNames, type PretrainedName, type PretrainedOptions } from './weights/hub';
+export type { LoadWeightsOptions, SaveWeightsOptions } from './model/weights';
+export type { LoadReport } from './weights/fit';
 export {
   Trainer,
   type EvaluateOptions,

@@ -261,21 +261,6 @@ describe('Trainer.fit refuses', () => {
       ['batchSize must be an integer of at least 1', 'got "4".'],
     ],
     ['shuffle that is a number', { ...plan, shuffle: 1 }, ['shuffle must be true or false', 'got 1.']],
-    [
-      'augment that is no list',
-      { ...plan, augment: { type: 'randomCrop' } },
-      ['augment must be an array of transforms', 'got an object.'],
-    ],
-    [
-      'a transform that there is not',
-      { ...plan, augment: [{ type: 'rotate' }] },
-      ['augment[0].type must be one of', 'got "rotate".'],
-    ],
-    [
-      'a hole for a transform',
-      { ...plan, augment: new Array(1) },
-      ['augment[0] must be a transform', 'got undefined.'],
-    ],
     ['a signal that is null', { ...plan, signal: null }, ['signal must be an AbortSignal', 'got null.']],
     ['a signal that is an object', { ...plan, signal: {} }, ['signal must be an AbortSignal', 'got an object.']],
     [

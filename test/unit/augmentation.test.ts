@@ -1,6 +1,15 @@
 import { datasets, manualSeed, Trainer, transforms, type TensorData, type Transform } from '../../lib';
 import { tinyBatch, tinyTrainer } from '../tiny';
-import { fingerprint, floats, modelMaker, putTensors, rawImages, temporaryFolder, valuesOf } from './support';
+import {
+  difference,
+  fingerprint,
+  floats,
+  modelMaker,
+  putTensors,
+  rawImages,
+  temporaryFolder,
+  valuesOf,
+} from './support';
 
 const make = modelMaker();
 const inFolder = temporaryFolder();
@@ -49,10 +58,6 @@ function close(values: number[], digits = 4): number[] {
   return values.map((value) => expect.closeTo(value, digits) as number);
 }
 
-function difference(a: number[], b: number[]): number {
-  return Math.max(...a.map((value, place) => Math.abs(value - (b[place] as number))));
-}
-
 /** The picture at a place between pixels, row and column from 0 to 2; outside there is nothing. */
 function bilinear(row: number, column: number): number {
   const [top, left] = [Math.floor(row), Math.floor(column)];
@@ -68,13 +73,31 @@ function bilinear(row: number, column: number): number {
   return sum;
 }
 
-/** The picture turned by an angle and scaled about its centre. */
-function turned(degrees: number, scale: number): number[] {
+/** The picture slanted, turned and scaled about its centre: for each pixel, where it comes from. */
+function turned(degrees: number, scale: number, slant = 0): number[] {
   const [cosine, sine] = [Math.cos((degrees * Math.PI) / 180) / scale, Math.sin((degrees * Math.PI) / 180) / scale];
   return picture.map((_, place) => {
     const [y, x] = [Math.floor(place / 3) - 1, (place % 3) - 1];
-    return bilinear(cosine * y - sine * x + 1, sine * y + cosine * x + 1);
+    const down = cosine * y - sine * x;
+    return bilinear(down + 1, sine * y + cosine * x - slant * down + 1);
   });
+}
+
+/** Of many numbers, the one whose picture is nearest to what was seen, and how far that is off. */
+function nearest(numbers: number[], pictureOf: (number: number) => number[], seen: number[]): [number, number] {
+  let best: [number, number] = [NaN, Infinity];
+  for (const number of numbers) {
+    const off = pictureOf(number).reduce(
+      (most, value, place) => Math.max(most, Math.abs(value - (seen[place] as number))),
+      0,
+    );
+    if (off < best[1]) best = [number, off];
+  }
+  return best;
+}
+
+function steps(from: number, to: number, step: number): number[] {
+  return Array.from({ length: Math.round((to - from) / step) + 1 }, (_, index) => from + index * step);
 }
 
 test('without augmentation the network sees the images as they are', async () => {
@@ -103,7 +126,7 @@ describe('randomHorizontalFlip', () => {
       expect((mean[3] as number) * 8 + (mean[5] as number) * 8).toBeCloseTo(255, 1);
       found.push(Math.round((mean[5] as number) * 8));
     }
-    const flips = found.reduce((sum, code) => sum + [...code.toString(2)].filter((bit) => bit === '1').length, 0);
+    const flips = found.reduce((sum, code) => sum + code.toString(2).replaceAll('0', '').length, 0);
     expect(flips).toBeGreaterThan(70);
     expect(flips).toBeLessThan(130);
     expect(found.filter((code) => code > 0 && code < 255).length).toBeGreaterThan(20);
@@ -159,40 +182,67 @@ describe('randomAffine', () => {
       );
   });
 
-  it('turns by an angle within ±degrees, both ways', async () => {
+  it.each<
+    [string, Parameters<typeof transforms.randomAffine>[0], (number: number) => number[], number, number, number]
+  >([
+    ['turns by an angle within ±degrees', { degrees: 30 }, (angle) => turned(angle, 1), -30, 30, 0.1],
+    [
+      'scales by a factor within the limits',
+      { degrees: 0, scale: [0.8, 1.6] },
+      (scale) => turned(0, scale),
+      0.8,
+      1.6,
+      0.001,
+    ],
+    [
+      'slants by an angle within ±shear',
+      { degrees: 0, shear: 40 },
+      (angle) => turned(0, 1, Math.tan((angle * Math.PI) / 180)),
+      -40,
+      40,
+      0.1,
+    ],
+  ])('%s, and uses all of them', async (_, options, pictureOf, least, most, step) => {
     const observe = await observer();
-    const angles: number[] = [];
-    for (let epoch = 0; epoch < 30; epoch += 1) {
-      const seen = await observe(image, [transforms.randomAffine({ degrees: 30 })]);
-      let best = NaN;
-      let least = Infinity;
-      for (let angle = -45; angle <= 45; angle += 0.1) {
-        const off = difference(turned(angle, 1), seen);
-        if (off < least) [best, least] = [angle, off];
-      }
-      expect(least).toBeLessThan(2e-3);
-      expect(Math.abs(best)).toBeLessThan(30.1);
-      angles.push(best);
+    const range = most - least;
+    // Looked for within wider limits, so that a number outside of the narrow ones is found.
+    const numbers = steps(least - range / 8, most + range / 8, step);
+    const found: number[] = [];
+    for (let epoch = 0; epoch < 20; epoch += 1) {
+      const [number, off] = nearest(numbers, pictureOf, await observe(image, [transforms.randomAffine(options)]));
+      expect(off).toBeLessThan(2e-3);
+      expect(number).toBeGreaterThan(least - 1.5 * step);
+      expect(number).toBeLessThan(most + 1.5 * step);
+      found.push(number);
     }
-    expect(Math.min(...angles)).toBeLessThan(-15);
-    expect(Math.max(...angles)).toBeGreaterThan(15);
+    expect(Math.min(...found)).toBeLessThan(least + range / 4);
+    expect(Math.max(...found)).toBeGreaterThan(most - range / 4);
   });
 
-  it('scales by a factor within the limits', async () => {
+  it('moves by at most the share of width and height', async () => {
     const observe = await observer();
-    const scales: number[] = [];
+    const point = floats([1, 1, 3, 3], [0, 0, 0, 0, 1, 0, 0, 0, 0]);
+    const ways: [number, number][] = [];
     for (let epoch = 0; epoch < 20; epoch += 1) {
-      const seen = await observe(image, [transforms.randomAffine({ degrees: 0, scale: [0.8, 1.6] })]);
-      const candidates = Array.from({ length: 1001 }, (_, index) => 0.7 + index / 1000);
-      const best = candidates.reduce((a, b) =>
-        difference(turned(0, a), seen) < difference(turned(0, b), seen) ? a : b,
+      const seen = await observe(point, [transforms.randomAffine({ degrees: 0, translate: [0.3, 0.1] })]);
+      // The light of a point that moves by less than a pixel stays in the picture: its centre tells the way.
+      const right = seen.reduce((sum, value, place) => sum + value * ((place % 3) - 1), 0);
+      const down = seen.reduce((sum, value, place) => sum + value * (Math.floor(place / 3) - 1), 0);
+      const share = (way: number, step: number): number => (step === 0 ? 1 - Math.abs(way) : Math.max(way * step, 0));
+      expect(seen).toEqual(
+        close(seen.map((_, place) => share(right, (place % 3) - 1) * share(down, Math.floor(place / 3) - 1))),
       );
-      expect(difference(turned(0, best), seen)).toBeLessThan(2e-3);
-      expect(best).toBeGreaterThan(0.799);
-      expect(best).toBeLessThan(1.601);
-      scales.push(best);
+      ways.push([right, down]);
     }
-    expect(Math.max(...scales) - Math.min(...scales)).toBeGreaterThan(0.4);
+    const [rights, downs] = [ways.map(([right]) => right), ways.map(([, down]) => down)];
+    for (const [list, limit] of [
+      [rights, 0.9],
+      [downs, 0.3],
+    ] as const) {
+      expect(Math.max(...list.map(Math.abs))).toBeLessThan(limit + 1e-3);
+      expect(Math.min(...list)).toBeLessThan(-limit / 2);
+      expect(Math.max(...list)).toBeGreaterThan(limit / 2);
+    }
   });
 });
 

@@ -105,6 +105,13 @@ describe('calls that are made while replaceClassifier waits for its turn', () =>
     expect(predictions[0]?.top.map(({ index }) => index).sort()).toEqual([0, 1]);
   });
 
+  it('predict with the names that there were before, when they were called before', async () => {
+    const named = await make({ classes: ['ant', 'bee', 'cow'] });
+    const alone = await named.predict(tinyImages(4));
+    const [predictions] = await Promise.all([named.predict(tinyImages(4)), named.replaceClassifier(3)]);
+    expect(predictions).toEqual(alone);
+  });
+
   it('freeze the new classifier, and count it as frozen', async () => {
     const waiting = Promise.all([behindLoading(), model.replaceClassifier(5)]);
     model.freeze('classifier');
@@ -138,17 +145,15 @@ test('a classifier that cannot be made leaves the configuration of the old one',
   expect(broken.parameterCount).toBe(51);
 });
 
-test.each([[0], [-1], [2.5], ['5'], [NaN], [undefined], [null], [1_000_001]])(
-  '%p is no number of classes',
-  async (given) => {
-    const model = await make();
-    await expectRefusal(
-      () => model.replaceClassifier(wrong(given)),
-      'ERR_INVALID_ARGUMENT',
-      'numClasses',
-      'from 1 to 1000000',
-      'got ',
-    );
-    expect(model.config.numClasses).toBe(3);
-  },
-);
+test.each([[0], [-1], [2.5], [NaN], [1_000_001]])('%p is no number of classes', async (given) => {
+  const model = await make();
+  const texts = ['an integer from 1 to 1000000', `got ${given}.`];
+  await expectRefusal(() => model.replaceClassifier(given), 'ERR_INVALID_ARGUMENT', ...texts);
+  expect(model.config.numClasses).toBe(3);
+});
+
+test.each([['5'], [undefined], [null], [{}], [5n], [[1, 2]]])('%p are no classes', async (given) => {
+  const model = await make();
+  await expectRefusal(() => model.replaceClassifier(wrong(given)), 'ERR_INVALID_ARGUMENT', 'lasses must be', 'got ');
+  expect(model.config.numClasses).toBe(3);
+});

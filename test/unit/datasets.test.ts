@@ -21,7 +21,8 @@ describe('datasets.fromArrays', () => {
 
   it('keeps the images as they are, without a copy', () => {
     const dataset = datasets.fromArrays({ images, labels: [2, 0, 1] });
-    expect(dataset.images).toBe(images);
+    expect(dataset.images.data).toBe(images.data);
+    expect(dataset.images.shape).toEqual([3, 1, 2, 2]);
     expect(dataset).toMatchObject({ kind: 'array', size: 3, labels: Int32Array.of(2, 0, 1) });
   });
 

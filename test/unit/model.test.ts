@@ -1,14 +1,8 @@
 import { DenseNet, type TensorData } from '../../lib';
 import { tinyBatch, tinyImages, tinyTrainer } from '../tiny';
-import { expectRefusal, fingerprint, floats, modelMaker, rawImages, valuesOf } from './support';
+import { difference, expectRefusal, fingerprint, floats, modelMaker, rawImages, valuesOf } from './support';
 
 const make = modelMaker();
-
-/** The largest difference of two lists of numbers. */
-function difference(actual: number[], expected: number[]): number {
-  expect(actual).toHaveLength(expected.length);
-  return Math.max(...actual.map((value, place) => Math.abs(value - (expected[place] as number))));
-}
 
 function softmax(logits: number[]): number[] {
   const powers = logits.map(Math.exp);

@@ -15,7 +15,7 @@ function textOf(header: Uint8Array): string {
 function roundTrip(tensors: TensorDescription[], metadata: Record<string, string> = {}) {
   const { header, entries } = safetensorsHeader(tensors, metadata);
   const end = entries.reduce((last, { offset, bytes }) => Math.max(last, offset + bytes), header.length);
-  return { header, entries, parsed: parseHeader('file', textOf(header), header.length, end) };
+  return { header, entries, parsed: parseHeader('file', Buffer.from(textOf(header)), header.length, end) };
 }
 
 describe('a header that is written and read again', () => {

@@ -75,6 +75,12 @@ export function valuesOf(tensor: TensorData | undefined): number[] {
   return Array.from(tensor?.data as Float32Array, Number);
 }
 
+/** The largest difference of two lists of as many numbers. */
+export function difference(actual: readonly number[], expected: readonly number[]): number {
+  expect(actual).toHaveLength(expected.length);
+  return actual.reduce((most, value, place) => Math.max(most, Math.abs(value - (expected[place] as number))), 0);
+}
+
 /** A safetensors file: 8 bytes of length, the header, the tensors' bytes. A text stands for itself. */
 export function packSafetensors(header: unknown, data: Uint8Array = new Uint8Array(), length?: bigint): Buffer {
   const text = Buffer.isBuffer(header)

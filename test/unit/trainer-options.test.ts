@@ -1,51 +1,69 @@
 import { DenseNet, Trainer, type ScheduleOptions, type TrainerOptions } from '../../lib';
-import { resolveTrainerOptions } from '../../lib/training/options';
 import { tinyBatch, tinyDataset } from '../tiny';
-import { expectRefusal, modelMaker, valuesOf, wrong } from './support';
+import { expectRefusal, fingerprint, modelMaker, valuesOf, wrong } from './support';
 
 const make = modelMaker();
 const invalid = 'ERR_INVALID_ARGUMENT';
 const sgd = { type: 'sgd', lr: 0.1 } as const;
 
-describe('options of a trainer', () => {
-  it('are complete after they were checked: PyTorch’s defaults stand where nothing was given', () => {
-    expect(resolveTrainerOptions({ optimizer: sgd })).toEqual({
-      optimizer: { type: 'sgd', lr: 0.1, momentum: 0, nesterov: false, weightDecay: 0 },
-      schedule: { type: 'constant' },
-      labelSmoothing: 0,
-      seed: undefined,
-    });
-    const adam = { lr: 0.001, betas: [0.9, 0.999], eps: 1e-8 };
-    const resolved = (type: 'adam' | 'adamw'): object => resolveTrainerOptions({ optimizer: { type } }).optimizer;
-    expect(resolved('adam')).toEqual({ type: 'adam', ...adam, weightDecay: 0 });
-    expect(resolved('adamw')).toEqual({ type: 'adamw', ...adam, weightDecay: 0.01 });
+describe('an option that is not given', () => {
+  /** The weights after two epochs by a trainer with these options. */
+  async function weightsAfter(options: TrainerOptions, change?: () => void): Promise<string> {
+    const model = await make();
+    const trainer = new Trainer(model, { seed: 1, ...options });
+    change?.();
+    await trainer.fit(tinyDataset(), { epochs: 2, batchSize: 5 });
+    return fingerprint(model);
+  }
+  const adam = { lr: 0.001, betas: [0.9, 0.999] as [number, number], eps: 1e-8 };
+
+  it.each<[string, TrainerOptions, TrainerOptions]>([
+    ['of SGD', { optimizer: sgd }, { optimizer: { ...sgd, momentum: 0, nesterov: false, weightDecay: 0 } }],
+    ['of Adam', { optimizer: { type: 'adam' } }, { optimizer: { type: 'adam', ...adam, weightDecay: 0 } }],
+    ['of AdamW', { optimizer: { type: 'adamw' } }, { optimizer: { type: 'adamw', ...adam, weightDecay: 0.01 } }],
+    ['of the trainer', { optimizer: sgd }, { optimizer: sgd, schedule: { type: 'constant' }, labelSmoothing: 0 }],
+    [
+      'of the schedule step',
+      { optimizer: sgd, schedule: { type: 'step', stepSize: 1 } },
+      { optimizer: sgd, schedule: { type: 'step', stepSize: 1, gamma: 0.1 } },
+    ],
+    [
+      'of the schedule cosine',
+      { optimizer: sgd, schedule: { type: 'cosine' } },
+      { optimizer: sgd, schedule: { type: 'cosine', epochs: 2, minLr: 0 } },
+    ],
+  ])('%s has PyTorch’s default', async (_, short, complete) => {
+    expect(await weightsAfter(short)).toBe(await weightsAfter(complete));
   });
 
-  it('are taken as they were given', () => {
-    const options: TrainerOptions = {
-      optimizer: { type: 'sgd', lr: 2, momentum: 0.9, nesterov: true, weightDecay: 1e-4 },
-      schedule: { type: 'step', stepSize: 30, gamma: 0.5 },
-      labelSmoothing: 0.1,
-      seed: 7,
+  it.each<[string, TrainerOptions]>([
+    ['momentum', { optimizer: { ...sgd, momentum: 0.9 } }],
+    ['Nesterov’s momentum', { optimizer: { ...sgd, momentum: 0.9, nesterov: true } }],
+    ['SGD’s weight decay', { optimizer: { ...sgd, weightDecay: 0.1 } }],
+    ['SGD’s rate', { optimizer: { type: 'sgd', lr: 0.2 } }],
+    ['a schedule', { optimizer: sgd, schedule: { type: 'cosine' } }],
+    ['label smoothing', { optimizer: sgd, labelSmoothing: 0.1 }],
+    ['Adam’s first beta', { optimizer: { type: 'adam', betas: [0.5, 0.999] } }],
+    ['Adam’s second beta', { optimizer: { type: 'adam', betas: [0.9, 0.5] } }],
+    ['Adam’s eps', { optimizer: { type: 'adam', eps: 0.1 } }],
+    ['Adam’s weight decay', { optimizer: { type: 'adam', weightDecay: 0.1 } }],
+    ['AdamW’s weight decay', { optimizer: { type: 'adamw', weightDecay: 0 } }],
+  ])('is missed: %s makes a difference', async (_, options) => {
+    const { type } = options.optimizer;
+    const plain: TrainerOptions = { optimizer: type === 'sgd' ? sgd : { type } };
+    expect(await weightsAfter(options)).not.toBe(await weightsAfter(plain));
+  });
+
+  it('is not taken from the given object later', async () => {
+    const optimizer: TrainerOptions['optimizer'] = { type: 'adam', betas: [0.5, 0.6] };
+    const options: TrainerOptions = { optimizer };
+    const expected = await weightsAfter({ optimizer: { type: 'adam', betas: [0.5, 0.6] } });
+    const change = (): void => {
+      optimizer.betas?.fill(0.1);
+      optimizer.lr = 7;
+      options.labelSmoothing = 0.5;
     };
-    expect(resolveTrainerOptions(options)).toEqual(options);
-    const adam = { type: 'adam', lr: 0.5, betas: [0, 0.5], eps: 1e-4, weightDecay: 0.3 } as const;
-    expect(resolveTrainerOptions({ optimizer: wrong(adam) }).optimizer).toEqual(adam);
-  });
-
-  it('of a cosine span the whole run where no length is given', () => {
-    const schedule = (options: ScheduleOptions): object =>
-      resolveTrainerOptions({ optimizer: sgd, schedule: options }).schedule;
-    expect(schedule({ type: 'cosine' })).toEqual({ type: 'cosine', epochs: 0, minLr: 0 });
-    expect(schedule({ type: 'cosine', epochs: 9, minLr: 0.1 })).toEqual({ type: 'cosine', epochs: 9, minLr: 0.1 });
-    expect(schedule({ type: 'step', stepSize: 2 })).toEqual({ type: 'step', stepSize: 2, gamma: 0.1 });
-  });
-
-  it('are a copy: betas that are changed afterwards change nothing', () => {
-    const betas: [number, number] = [0.5, 0.6];
-    const resolved = resolveTrainerOptions({ optimizer: { type: 'adam', betas } });
-    betas[0] = 7;
-    expect(resolved.optimizer).toMatchObject({ betas: [0.5, 0.6] });
+    expect(await weightsAfter(options, change)).toBe(expected);
   });
 });
 
@@ -64,7 +82,7 @@ describe('a bad option is refused with its name, what is allowed and what was gi
     [{ optimizer: { type: 'sdg', lr: 1 } }, 'optimizer.type must be one of', 'got "sdg". Did you mean "sgd"?'],
     [{ optimizer: sgd, learningRate: 1 }, 'options has no option', '"learningRate"'],
     [{ optimizer: { type: 'sgd' } }, 'optimizer.lr must be a finite number', 'got undefined.'],
-    [optimizer({ lr: 0 }), 'optimizer.lr must be above 0', 'got 0.'],
+    [optimizer({ lr: 0 }), 'optimizer.lr must be', 'above 0; got 0.'],
     [optimizer({ lr: NaN }), 'optimizer.lr must be a finite number', 'got NaN.'],
     [optimizer({ lr: '0.1' }), 'optimizer.lr must be a finite number', 'got "0.1".'],
     [optimizer({ momentum: 1 }), 'optimizer.momentum must be a finite number from 0 to below 1', 'got 1.'],
@@ -78,13 +96,13 @@ describe('a bad option is refused with its name, what is allowed and what was gi
       'got Infinity.',
     ],
     [optimizer({ betas: [0.9, 0.99] }), 'momentum, nesterov, weightDecay', '"betas"'],
-    [adam({ lr: 0 }), 'optimizer.lr must be above 0', 'got 0.'],
+    [adam({ lr: 0 }), 'optimizer.lr must be', 'above 0; got 0.'],
     [adam({ betas: 0.9 }), 'optimizer.betas must be an array of two numbers', 'got 0.9.'],
     [adam({ betas: [0.9] }), 'optimizer.betas must be an array of two numbers', 'got [0.9].'],
     [adam({ betas: [0.9, 1] }), 'optimizer.betas[1] must be a finite number from 0 to below 1', 'got 1.'],
     [adam({ betas: ['a', 0.9] }), 'optimizer.betas[0] must be a finite number from 0 to below 1', 'got "a".'],
     [adam({ betas: new Array(2) }), 'optimizer.betas[0] must be a finite number from 0 to below 1', 'got undefined.'],
-    [adam({ eps: 0 }), 'optimizer.eps must be above 0', 'got 0.'],
+    [adam({ eps: 0 }), 'optimizer.eps must be', 'above 0; got 0.'],
     [adam({ weightDecay: -0.1 }), 'optimizer.weightDecay must be a finite number of at least 0', 'got -0.1.'],
     [adam({ momentum: 0.9 }), 'betas, eps, weightDecay', '"momentum"'],
     [schedule('cosine'), 'schedule must be an object such as', 'got "cosine".'],
@@ -106,7 +124,6 @@ describe('a bad option is refused with its name, what is allowed and what was gi
     [{ optimizer: sgd, seed: -1 }, 'seed must be an integer of at least 0', 'got -1.'],
     [{ optimizer: sgd, seed: 1.5 }, 'seed must be an integer of at least 0', 'got 1.5.'],
   ])('%j', async (options, allowed, given) => {
-    await expectRefusal(() => resolveTrainerOptions(wrong(options)), invalid, allowed, given);
     const model = await make();
     await expectRefusal(() => new Trainer(model, wrong(options)), invalid, allowed, given);
   });
@@ -115,7 +132,8 @@ describe('a bad option is refused with its name, what is allowed and what was gi
     ['optimizer.lr', optimizer({ lr: -1 })],
     ['optimizer.eps', adam({ eps: -1 })],
   ])('%s: a range without 0 is told as one, whatever was given', async (name, options) => {
-    await expectRefusal(() => resolveTrainerOptions(wrong(options)), invalid, name, 'above 0', 'got -1.');
+    const model = await make();
+    await expectRefusal(() => new Trainer(model, wrong(options)), invalid, name, 'above 0', 'got -1.');
   });
 });
 

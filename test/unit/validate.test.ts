@@ -142,7 +142,7 @@ describe('one of a few names', () => {
 
   it.each([
     ['adan', 'Did you mean "adam"?'],
-    ['SGD', 'Did you mean'],
+    ['SGD', 'Did you mean "sgd"?'],
   ] as const)('that is written wrong, %s, is guessed', async (given, hint) => {
     const texts = ['type must be one of "sgd", "adam", "adamw"', `got "${given}".`, hint];
     await expectRefusal(() => checkOneOf('type', given, names), invalid, ...texts);
