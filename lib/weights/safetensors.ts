@@ -1,7 +1,9 @@
-import { open, type FileHandle } from 'node:fs/promises';
 import { DenseNetError } from '../errors';
 import { show } from '../validate';
+import { damaged as damagedFile, type ByteSource } from './byte-source';
+import type { Checkpoint } from './checkpoint';
 import { findDuplicateKey } from './json';
+import { PickleDict, StorageNode, TensorNode } from './pickle-values';
 import { contiguousStrides, dtypeSize, type Dtype, type TensorEntry } from './tensor-entry';
 
 /** The largest header that the format's own implementation reads, bytes. */
@@ -10,54 +12,35 @@ const LARGEST_HEADER = 100_000_000;
 /** Tensors that a file may describe: more than any network has, few enough to check in a moment. */
 const MOST_TENSORS = 100_000;
 
-/** What a safetensors file says of itself. */
-export interface SafetensorsFile {
-  /** In the order of their bytes in the file. */
-  entries: TensorEntry[];
-  /** The header's `__metadata__`. */
-  metadata: Record<string, string>;
-}
-
 /**
  * Reads the header of a safetensors file, never its tensors. Everything is checked: a file that does not agree with
  * itself is refused as a whole.
  *
- * @throws DenseNetError `ERR_FILE` when it cannot be read, `ERR_FILE_FORMAT` when it is damaged or something else.
+ * @throws DenseNetError `ERR_FILE_FORMAT` when it is damaged or something else.
  */
-export async function readSafetensors(path: string): Promise<SafetensorsFile> {
-  let file: FileHandle;
-  try {
-    file = await open(path, 'r');
-  } catch (error) {
-    throw cannotRead(path, error);
-  }
-  try {
-    return await readHeader(path, file);
-  } catch (error) {
-    throw error instanceof DenseNetError ? error : cannotRead(path, error);
-  } finally {
-    await file.close();
-  }
-}
-
-async function readHeader(path: string, file: FileHandle): Promise<SafetensorsFile> {
-  const status = await file.stat();
-  if (!status.isFile()) throw new DenseNetError('ERR_FILE', `${path} is not a regular file.`);
-  if (status.size < 8) throw damaged(path, `it has ${status.size} bytes, and a safetensors file has at least 8`);
-  const length = (await readExactly(file, 8, 0)).readBigUInt64LE();
+export async function readSafetensors(source: ByteSource): Promise<Checkpoint> {
+  const { name, size } = source;
+  if (size < 8) throw damaged(name, `it has ${size} bytes, and a safetensors file has at least 8`);
+  const length = (await source.read(0, 8)).readBigUInt64LE();
   if (length > BigInt(LARGEST_HEADER))
-    throw damaged(path, `its header would have ${length} bytes, and the limit is ${LARGEST_HEADER}`);
-  const size = Number(length);
-  if (8 + size > status.size)
-    throw damaged(path, `its header would have ${size} bytes, and the file has ${status.size}`);
-  const text = decode(path, await readExactly(file, size, 8));
-  return parseHeader(path, text, 8 + size, status.size);
-}
-
-async function readExactly(file: FileHandle, length: number, position: number): Promise<Buffer> {
-  const { bytesRead, buffer } = await file.read(Buffer.alloc(length), 0, length, position);
-  if (bytesRead !== length) throw new Error('the file became shorter while it was read');
-  return buffer;
+    throw damaged(name, `its header would have ${length} bytes, and the limit is ${LARGEST_HEADER}`);
+  const start = 8 + Number(length);
+  if (start > size) throw damaged(name, `its header would have ${length} bytes, and the file has ${size}`);
+  const text = decode(name, await source.read(8, Number(length)));
+  const { entries, metadata } = parseHeader(name, text, start, size);
+  // All of the file after the header is one storage that the tensors are views of.
+  const storage = new StorageNode('', undefined, 0, size - start, size - start);
+  const root = new PickleDict();
+  for (const { name: key, dtype, offset, shape, strides, bytes } of entries)
+    root.entries.set(key, new TensorNode(storage, dtype, offset - start, shape, strides, bytes));
+  return {
+    format: 'safetensors',
+    root,
+    metadata,
+    locate: () => start,
+    // The format has no checksums.
+    verify: () => Promise.resolve(),
+  };
 }
 
 function decode(path: string, bytes: Buffer): string {
@@ -69,6 +52,14 @@ function decode(path: string, bytes: Buffer): string {
   }
 }
 
+/** What a header says of its file. */
+export interface SafetensorsHeader {
+  /** In the order of their bytes in the file. */
+  entries: TensorEntry[];
+  /** The header's `__metadata__`. */
+  metadata: Record<string, string>;
+}
+
 /**
  * Checks a header and turns it into entries.
  *
@@ -77,7 +68,7 @@ function decode(path: string, bytes: Buffer): string {
  * @param start Of the tensors' bytes in the file.
  * @param end Of the file.
  */
-export function parseHeader(path: string, text: string, start: number, end: number): SafetensorsFile {
+export function parseHeader(path: string, text: string, start: number, end: number): SafetensorsHeader {
   let header: unknown;
   try {
     header = JSON.parse(text);
@@ -171,16 +162,5 @@ function isLengths(value: unknown): value is number[] {
 }
 
 function damaged(path: string, fault: string, cause?: unknown): DenseNetError {
-  return new DenseNetError(
-    'ERR_FILE_FORMAT',
-    `${path} cannot be read as a safetensors file: ${fault}. Nothing was taken from it; get or save the file anew.`,
-    { cause },
-  );
-}
-
-function cannotRead(path: string, error: unknown): DenseNetError {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new DenseNetError('ERR_FILE', `${path} cannot be read: ${reason}. Check the path and its permissions.`, {
-    cause: error,
-  });
+  return damagedFile({ name: path }, 'safetensors', fault, cause);
 }

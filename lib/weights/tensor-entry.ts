@@ -15,6 +15,11 @@ export interface TensorEntry {
   offset: number;
   /** Of the range in which the elements lie. */
   bytes: number;
+  /** How native code changes the tensor on its way to the model; see adapt.ts. */
+  adapt?: {
+    /** O×3×H×W becomes O×inChannels×H×W. */
+    inChannels: number;
+  };
 }
 
 /** The strides of a tensor whose elements lie in row-major order without gaps. */
@@ -26,4 +31,20 @@ export function contiguousStrides(shape: readonly number[]): number[] {
     step *= Math.max(length, 1);
   }
   return strides;
+}
+
+/** Elements of a shape; not a safe integer when they are too many to count. */
+export function countOf(shape: readonly number[]): number {
+  return shape.reduce((product, length) => product * length, 1);
+}
+
+/**
+ * Elements from the first to the last that a shape and strides reach, both included: 0 for a tensor without elements,
+ * undefined when that does not fit a safe integer. All numbers are safe integers of at least 0.
+ */
+export function reachOf(shape: readonly number[], strides: readonly number[]): number | undefined {
+  if (shape.includes(0)) return 0;
+  let last = 0;
+  for (const [axis, length] of shape.entries()) last += (length - 1) * (strides[axis] as number);
+  return Number.isSafeInteger(last + 1) && Number.isSafeInteger(countOf(shape)) ? last + 1 : undefined;
 }
