@@ -8,7 +8,8 @@ export { manualSeed, runtimeInfo, type RuntimeInfo } from './runtime/info';
 export { DenseNet, type ClassProbability, type CreateOptions, type Device, type Prediction } from './model/densenet';
 export type { ModelConfig, Normalization } from './model/config';
 export { variantNames, type Variant } from './model/variants';
-export type { LoadReport, LoadWeightsOptions, SaveWeightsOptions } from './model/weights';
+export type { LoadWeightsOptions, SaveWeightsOptions } from './model/weights';
+export type { LoadReport } from './weights/fit';
 export {
   Trainer,
   type EvaluateOptions,

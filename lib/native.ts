@@ -41,6 +41,12 @@ export interface NativeTopClasses {
   probability: number[];
 }
 
+/**
+ * A piece of a file that is written: bytes as they are; the bytes of the tensor of this place in `describeState`,
+ * row-major; or the CRC-32 of those, four bytes, little-endian, after the tensor itself.
+ */
+export type FilePiece = Uint8Array | { tensor: number } | { crc32: number };
+
 /** native/binding/model_object.h */
 export interface NativeModel {
   readonly device: string;
@@ -50,8 +56,9 @@ export interface NativeModel {
   predict(images: TensorData, k: number): Promise<NativeTopClasses>;
   state(): Promise<[string, TensorData][]>;
   gradients(): Promise<[string, TensorData][]>;
-  load(path: string, entries: TensorEntry[]): Promise<void>;
-  save(path: string, header: Uint8Array): Promise<void>;
+  /** Takes the entries' tensors, and sets the named ones to 0: all or none. */
+  load(path: string, entries: TensorEntry[], zeros: string[]): Promise<void>;
+  save(path: string, pieces: FilePiece[]): Promise<void>;
   setTrainable(prefix: string, trainable: boolean): Promise<void>;
   replaceClassifier(numClasses: number, seed: number | undefined): Promise<void>;
   dispose(): Promise<void>;

@@ -2,17 +2,13 @@ import { DenseNetError, toDenseNetError } from '../errors';
 import { loadNative } from '../runtime/load';
 import { checkImages, elementCount, type TensorData } from '../tensor';
 import { checkInteger, checkOptions, checkString, didYouMean, invalidArgument, show } from '../validate';
-import {
-  readWeights,
-  writeWeights,
-  type LoadReport,
-  type LoadWeightsOptions,
-  type SaveWeightsOptions,
-} from './weights';
+import type { LoadReport } from '../weights/fit';
+import { readWeights, writeWeights, type LoadWeightsOptions, type SaveWeightsOptions } from './weights';
 import { checkImageLength, configFromFile, configKeys, resolveConfig, type ModelConfig } from './config';
 import { attachHandle, ModelHandle } from './handle';
 import type { Variant } from './variants';
-import { readSafetensors } from '../weights/safetensors';
+import { withFileSource } from '../weights/byte-source';
+import { readCheckpoint } from '../weights/checkpoint';
 import { metadataToConfig } from '../weights/config-metadata';
 
 /** Where a model computes. `auto`: CUDA where it works, otherwise the CPU (`runtimeInfo()` says why). */
@@ -75,21 +71,24 @@ export class DenseNet {
   }
 
   /**
-   * Loads a model from a file that carries its configuration, as {@link DenseNet.saveWeights} writes it.
+   * Loads a model from a file that carries its configuration, as {@link DenseNet.saveWeights} writes it. For a file of
+   * PyTorch's own, which carries none, use {@link DenseNet.create} and {@link DenseNet.loadWeights}.
    *
-   * @param path A safetensors file.
+   * @param path A file that `saveWeights` wrote, in either format.
    * @param options `device`, default `auto`.
    * @throws DenseNetError `ERR_FILE`, `ERR_FILE_FORMAT` or `ERR_WEIGHTS_MISMATCH`.
    */
   static async load(path: string, options?: { device?: Device }): Promise<DenseNet> {
     checkString('path', path);
     const device = checkDevice(checkOptions('options', options, ['device']).device);
-    const { metadata } = await readSafetensors(path);
+    const { metadata } = await withFileSource(path, readCheckpoint);
     const stored = metadataToConfig(metadata);
     if (stored === undefined)
       throw new DenseNetError(
         'ERR_FILE_FORMAT',
-        `${path} holds weights but no configuration. Create the model with DenseNet.create, then call loadWeights.`,
+        `${path} holds weights but no configuration, as all files that Python wrote. Say what network it is: ` +
+          `const model = await DenseNet.create({ variant: 'densenet121', numClasses: 1000 }), then ` +
+          `await model.loadWeights(${show(path)}).`,
       );
     const model = await DenseNet.#make(configFromFile(path, stored), device, undefined);
     try {
@@ -205,9 +204,12 @@ export class DenseNet {
   /**
    * Takes weights from a file: all of them, or none when the file does not fit.
    *
-   * @param path A safetensors file with torchvision's names.
+   * @param path A safetensors file, or what `torch.save` wrote of a state dict (`.pth`, `.pt`), also inside a training
+   *   program's checkpoint. Names may be torchvision's, old or new, timm's, MONAI's or gpleiss's. Nothing in the file is
+   *   ever run.
    * @param options `strict`, default true: the file must hold every tensor of the model and no other. Otherwise what
-   *   fits by name and shape is taken, and the report says what was left.
+   *   fits by name and shape is taken, and the report says what was left. `adaptInput`, `adaptClassifier`: see
+   *   {@link LoadWeightsOptions}.
    * @throws DenseNetError `ERR_FILE`, `ERR_FILE_FORMAT`, `ERR_WEIGHTS_MISMATCH`, or `ERR_BUSY` while it is trained.
    */
   async loadWeights(path: string, options?: LoadWeightsOptions): Promise<LoadReport> {
@@ -219,7 +221,7 @@ export class DenseNet {
    * Writes weights and configuration to a file, which appears whole or not at all.
    *
    * @param path Where; a file that is there is replaced.
-   * @param options `format`: `safetensors`, the default and for now the only one.
+   * @param options `format`: `safetensors`, the default, or `pth` for `torch.load`.
    * @throws DenseNetError `ERR_FILE`.
    */
   async saveWeights(path: string, options?: SaveWeightsOptions): Promise<void> {

@@ -1,31 +1,32 @@
 import path from 'node:path';
 import { DenseNetError } from '../errors';
+import type { FilePiece } from '../native';
 import { checkBoolean, checkOneOf, checkOptions, checkString } from '../validate';
+import { withFileSource } from '../weights/byte-source';
+import { readCheckpoint } from '../weights/checkpoint';
 import { configToMetadata } from '../weights/config-metadata';
-import { readSafetensors, safetensorsHeader } from '../weights/safetensors';
-import type { TensorEntry } from '../weights/tensor-entry';
+import { fitTensors, type Fit, type FitOptions, type LoadReport } from '../weights/fit';
+import { toModelName, toModelNames } from '../weights/names';
+import { safetensorsHeader } from '../weights/safetensors';
+import { readStateDict, type StateDict } from '../weights/state-dict';
+import { torchZipPieces } from '../weights/torch-zip-writer';
 import type { ModelHandle } from './handle';
 
 export interface LoadWeightsOptions {
   /** Whether the file must hold every tensor of the model and no other; default true. */
   strict?: boolean;
+  /**
+   * Whether filters for RGB images are made to fit a model of other channels, by timm's rule: summed for one channel,
+   * otherwise repeated and scaled by 3/C. Default false.
+   */
+  adaptInput?: boolean;
+  /** Whether the model keeps its own classifier where the file's is for other classes or is missing; default false. */
+  adaptClassifier?: boolean;
 }
 
 export interface SaveWeightsOptions {
-  /** Default and for now the only one: `safetensors`. */
-  format?: 'safetensors';
-}
-
-/** What became of each tensor. */
-export interface LoadReport {
-  /** Names that were taken from the file. */
-  matched: string[];
-  /** Names of the model that the file does not have, or has in another shape; they stayed as they were. */
-  missing: string[];
-  /** Names of the file that the model does not have, or has in another shape. */
-  unexpected: string[];
-  /** Names whose tensor was changed to fit. */
-  adapted: string[];
+  /** `safetensors`, the default, or `pth`: what `torch.load` reads, with `weights_only=True` too. */
+  format?: 'safetensors' | 'pth';
 }
 
 /** Reads weights from a file into a model, all or none. */
@@ -35,58 +36,63 @@ export async function readWeights(
   options?: LoadWeightsOptions,
 ): Promise<LoadReport> {
   checkString('path', file);
-  const { strict = true } = checkOptions('options', options, ['strict']);
+  const given = checkOptions('options', options, ['strict', 'adaptInput', 'adaptClassifier']);
+  const { strict = true, adaptInput = false, adaptClassifier = false } = given;
   checkBoolean('strict', strict);
-  const prepare = async () => {
-    const { entries } = await readSafetensors(file);
-    // A training run may have begun while the header was read.
-    handle.assertIdle('loadWeights');
-    const { report, fitting, misfits } = match(handle, entries);
-    const complete = report.missing.length + report.unexpected.length === 0;
-    if ((strict && !complete) || fitting.length === 0) throw mismatch(file, report, misfits);
-    return { report, fitting };
-  };
-  return handle.callPrepared(prepare, async (native, { report, fitting }) => {
-    await native.load(path.resolve(file), fitting);
+  checkBoolean('adaptInput', adaptInput);
+  checkBoolean('adaptClassifier', adaptClassifier);
+  const prepare = () =>
+    withFileSource(file, async (source) => {
+      const checkpoint = await readCheckpoint(source);
+      const state = readStateDict(file, checkpoint);
+      // A training run may have begun while the file was read.
+      handle.assertIdle('loadWeights');
+      const fit = fitState(handle, file, state, { adaptInput, adaptClassifier });
+      const { missing, unexpected } = fit.report;
+      if ((strict && missing.length + unexpected.length > 0) || fit.taken.length === 0) throw mismatch(file, fit);
+      await checkpoint.verify();
+      handle.assertIdle('loadWeights');
+      return fit;
+    });
+  return handle.callPrepared(prepare, async (native, { report, taken, zeros }) => {
+    await native.load(path.resolve(file), taken, zeros);
     return report;
   });
+}
+
+function fitState(handle: ModelHandle, file: string, { entries, others }: StateDict, options: FitOptions): Fit {
+  const own = new Set(handle.entries.map(({ name }) => name));
+  for (const [name, what] of others)
+    if (own.has(toModelName(name)))
+      throw new DenseNetError(
+        'ERR_FILE_FORMAT',
+        `${file}: ${name} is ${what}, which cannot be read as a tensor. Save it as an ordinary one.`,
+      );
+  const names = toModelNames(
+    file,
+    entries.map(({ name }) => name),
+  );
+  const fit = fitTensors(handle.entries, entries, names, options);
+  fit.report.unexpected.push(...others.keys());
+  return fit;
 }
 
 /** Writes a model's weights and configuration. */
 export async function writeWeights(handle: ModelHandle, file: string, options?: SaveWeightsOptions): Promise<void> {
   checkString('path', file);
   const { format = 'safetensors' } = checkOptions('options', options, ['format']);
-  checkOneOf('format', format, ['safetensors']);
-  const { header } = safetensorsHeader([...handle.entries], configToMetadata(handle.config));
-  await handle.call((native) => native.save(path.resolve(file), header));
+  checkOneOf('format', format, ['safetensors', 'pth']);
+  const metadata = configToMetadata(handle.config);
+  const pieces = format === 'pth' ? torchZipPieces(handle.entries, metadata) : safetensorsPieces(handle, metadata);
+  await handle.call((native) => native.save(path.resolve(file), pieces));
 }
 
-function match(handle: ModelHandle, entries: TensorEntry[]) {
-  const own = new Map(handle.entries.map((entry) => [entry.name, entry]));
-  const fitting: TensorEntry[] = [];
-  const misfits: string[] = [];
-  const unexpected: string[] = [];
-  for (const entry of entries) {
-    const target = own.get(entry.name);
-    if (target === undefined) {
-      unexpected.push(entry.name);
-    } else if (target.shape.join() !== entry.shape.join()) {
-      unexpected.push(entry.name);
-      misfits.push(
-        `${entry.name} is [${entry.shape.join(', ')}] in the file, but [${target.shape.join(', ')}] in the model`,
-      );
-    } else {
-      fitting.push(entry);
-    }
-  }
-  const matched = fitting.map(({ name }) => name);
-  const taken = new Set(matched);
-  const missing = handle.entries.map(({ name }) => name).filter((name) => !taken.has(name));
-  const report: LoadReport = { matched, missing, unexpected, adapted: [] };
-  return { report, fitting, misfits };
+function safetensorsPieces({ entries }: ModelHandle, metadata: Record<string, string>): FilePiece[] {
+  return [safetensorsHeader(entries, metadata).header, ...entries.map((_, tensor) => ({ tensor }))];
 }
 
-function mismatch(file: string, { matched, missing, unexpected }: LoadReport, misfits: string[]): DenseNetError {
+function mismatch(file: string, { report, misfits }: Fit): DenseNetError {
+  const { matched, missing, unexpected } = report;
   return new DenseNetError(
     'ERR_WEIGHTS_MISMATCH',
     [
@@ -94,7 +100,7 @@ function mismatch(file: string, { matched, missing, unexpected }: LoadReport, mi
       ...summarize('of another shape', misfits),
       ...summarize('missing from the file', missing),
       ...summarize('unknown to the model', unexpected),
-      'Nothing was loaded. Create the model with the configuration that the file was made with, or pass strict: false to take what fits.',
+      'Nothing was loaded. Create the model with the configuration that the file was made with, pass strict: false to take what fits, or see adaptInput and adaptClassifier.',
     ].join('\n'),
   );
 }

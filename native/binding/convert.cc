@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <map>
+#include <utility>
 
 namespace densenet::binding {
 
@@ -209,15 +210,40 @@ std::vector<TensorEntry> to_tensor_entries(const Napi::Array& array) {
   std::vector<TensorEntry> entries;
   entries.reserve(array.Length());
   for (std::uint32_t index = 0; index < array.Length(); ++index) {
+    const Napi::HandleScope scope(array.Env());
     const auto object = array.Get(index).As<Napi::Object>();
+    const Napi::Value adapt = object.Get("adapt");
     entries.push_back({.name = text(object, "name"),
                        .dtype = to_file_dtype(array.Env(), text(object, "dtype")),
                        .shape = numbers<std::int64_t>(object.Get("shape")),
                        .strides = numbers<std::int64_t>(object.Get("strides")),
                        .offset = static_cast<std::uint64_t>(integer(object, "offset")),
-                       .bytes = static_cast<std::uint64_t>(integer(object, "bytes"))});
+                       .bytes = static_cast<std::uint64_t>(integer(object, "bytes")),
+                       .adapt_channels = adapt.IsObject() ? integer(adapt.As<Napi::Object>(), "inChannels") : 0});
   }
   return entries;
+}
+
+std::vector<FilePiece> to_file_pieces(const Napi::Array& array) {
+  std::vector<FilePiece> pieces;
+  pieces.reserve(array.Length());
+  for (std::uint32_t index = 0; index < array.Length(); ++index) {
+    const Napi::HandleScope scope(array.Env());
+    const Napi::Value value = array.Get(index);
+    FilePiece piece;
+    if (value.IsTypedArray()) {
+      const auto bytes = value.As<Napi::Uint8Array>();
+      const auto* data = reinterpret_cast<const std::byte*>(bytes.Data());
+      piece.bytes.assign(data, data + bytes.ByteLength());
+    } else {
+      const auto object = value.As<Napi::Object>();
+      const bool checksum = object.Has("crc32");
+      piece.kind = checksum ? FilePiece::Kind::kChecksum : FilePiece::Kind::kTensor;
+      piece.tensor = static_cast<std::size_t>(integer(object, checksum ? "crc32" : "tensor"));
+    }
+    pieces.push_back(std::move(piece));
+  }
+  return pieces;
 }
 
 std::vector<std::string> to_strings(const Napi::Array& array) {

@@ -11,6 +11,7 @@
 #include "core/model/config.h"
 #include "core/train/metrics.h"
 #include "core/train/options.h"
+#include "core/weights/file_piece.h"
 #include "core/weights/tensor_entry.h"
 
 /// Between JavaScript's values and the core's structures. TypeScript has checked every value before it comes here.
@@ -21,6 +22,7 @@ ModelConfig to_model_config(const Napi::Object& object);
 TrainerOptions to_trainer_options(const Napi::Object& object);
 FitPlan to_fit_plan(const Napi::Object& object);
 std::vector<TensorEntry> to_tensor_entries(const Napi::Array& array);
+std::vector<FilePiece> to_file_pieces(const Napi::Array& array);
 std::vector<std::string> to_strings(const Napi::Array& array);
 
 /// A seed, from a number; nothing from undefined.

@@ -162,17 +162,16 @@ Napi::Value ModelObject::load(const Napi::CallbackInfo& info) {
   return run_task(
       info.Env(), *worker_, JobKind::kExclusive,
       [model = model_, path = info[0].As<Napi::String>().Utf8Value(),
-       entries = to_tensor_entries(info[1].As<Napi::Array>())] { model->load(path, entries); },
+       entries = to_tensor_entries(info[1].As<Napi::Array>()),
+       zeros = to_strings(info[2].As<Napi::Array>())] { model->load(path, entries, zeros); },
       to_undefined);
 }
 
 Napi::Value ModelObject::save(const Napi::CallbackInfo& info) {
-  const auto header = info[1].As<Napi::Uint8Array>();
-  const auto* bytes = reinterpret_cast<const std::byte*>(header.Data());
   return run_task(
       info.Env(), *worker_, JobKind::kRead,
       [model = model_, path = info[0].As<Napi::String>().Utf8Value(),
-       copy = std::vector<std::byte>(bytes, bytes + header.ByteLength())] { model->save(path, copy); },
+       pieces = to_file_pieces(info[1].As<Napi::Array>())] { model->save(path, pieces); },
       to_undefined);
 }
 

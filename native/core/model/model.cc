@@ -13,6 +13,7 @@
 #include "core/model/network.h"
 #include "core/runtime/device.h"
 #include "core/runtime/tensor_copy.h"
+#include "core/weights/adapt_input.h"
 #include "core/weights/tensor_file.h"
 
 namespace densenet {
@@ -31,6 +32,15 @@ bool is_below(const std::string& name, const std::string& prefix) {
 
 DType described_type(const at::Tensor& tensor) {
   return tensor.scalar_type() == at::kLong ? DType::kInt64 : DType::kFloat32;
+}
+
+/// The shape in which an entry comes to the model; empty where it cannot be adapted.
+std::vector<std::int64_t> loaded_shape(const TensorEntry& entry) {
+  std::vector<std::int64_t> shape = entry.shape;
+  if (entry.adapt_channels == 0) return shape;
+  if (shape.size() != 4 || shape[1] != 3 || entry.adapt_channels < 0) return {};
+  shape[1] = entry.adapt_channels;
+  return shape;
 }
 
 /// The images on the network's device, checked and ready for it; the network is put into evaluation mode.
@@ -121,25 +131,33 @@ std::vector<NamedTensor> Model::gradients() const {
   return tensors;
 }
 
-void Model::load(const std::string& path, std::span<const TensorEntry> entries) const {
+void Model::load(const std::string& path, std::span<const TensorEntry> entries,
+                 std::span<const std::string> zeros) const {
   const torch::NoGradGuard no_grad;
   std::unordered_map<std::string, at::Tensor> own;
   for (const StateEntry& entry : state_of(network())) own.emplace(entry.name, entry.tensor);
   for (const TensorEntry& entry : entries) {
     const auto found = own.find(entry.name);
-    if (found == own.end() || found->second.sizes() != at::IntArrayRef(entry.shape)) {
+    if (found == own.end() || found->second.sizes() != at::IntArrayRef(loaded_shape(entry))) {
       throw Error(code::kInternal, "tensor " + entry.name + " does not fit the model.");
     }
   }
-  // All are read before the first is copied, so that a file that fails half-way leaves the model as it was.
-  const std::vector<at::Tensor> tensors = read_tensors(path, entries);
-  for (std::size_t index = 0; index < tensors.size(); ++index) own.at(entries[index].name).copy_(tensors[index]);
+  for (const std::string& name : zeros) {
+    if (!own.contains(name)) throw Error(code::kInternal, "the model has no tensor " + name + ".");
+  }
+  // The reader has read everything once before the first is copied: a file that fails leaves the model as it was.
+  const TensorReader reader(path, entries);
+  for (const TensorEntry& entry : entries) {
+    const at::Tensor tensor = reader.read(entry);
+    own.at(entry.name).copy_(entry.adapt_channels == 0 ? tensor : adapt_input(tensor, entry.adapt_channels));
+  }
+  for (const std::string& name : zeros) own.at(name).zero_();
 }
 
-void Model::save(const std::string& path, std::span<const std::byte> header) const {
+void Model::save(const std::string& path, std::span<const FilePiece> pieces) const {
   std::vector<at::Tensor> tensors;
   for (const StateEntry& entry : state_of(network())) tensors.push_back(entry.tensor);
-  write_tensors(path, header, tensors);
+  write_pieces(path, pieces, tensors);
 }
 
 void Model::set_trainable(const std::string& prefix, bool trainable) const {

@@ -9,6 +9,7 @@
 
 #include "core/host_tensor.h"
 #include "core/model/config.h"
+#include "core/weights/file_piece.h"
 #include "core/weights/tensor_entry.h"
 
 namespace densenet {
@@ -59,11 +60,12 @@ class Model {
   /// The gradient of each parameter that has one since the last training step.
   [[nodiscard]] std::vector<NamedTensor> gradients() const;
 
-  /// Copies the entries' tensors into the parameters and buffers of the same names and shapes: all or none.
-  void load(const std::string& path, std::span<const TensorEntry> entries) const;
+  /// Copies the entries' tensors into the parameters and buffers of the same names and shapes, and sets those named in
+  /// `zeros` to 0: all or none. Needs memory for the largest of them beside the model's own.
+  void load(const std::string& path, std::span<const TensorEntry> entries, std::span<const std::string> zeros) const;
 
-  /// Writes the header and then the whole state, in the order of `describe_state`.
-  void save(const std::string& path, std::span<const std::byte> header) const;
+  /// Writes a file of pieces; they count the state's tensors in the order of `describe_state`.
+  void save(const std::string& path, std::span<const FilePiece> pieces) const;
 
   /// Lets the parameters at or below `prefix` learn, or not; an empty prefix means all.
   void set_trainable(const std::string& prefix, bool trainable) const;

@@ -17,6 +17,7 @@ struct TensorEntry {
   std::vector<std::int64_t> strides;  ///< in elements
   std::uint64_t offset = 0;           ///< of the first byte, from the start of the file
   std::uint64_t bytes = 0;            ///< of the range that the elements lie in
+  std::int64_t adapt_channels = 0;    ///< where not 0, filters O×3×H×W that are to have this many input channels
 };
 
 }  // namespace densenet

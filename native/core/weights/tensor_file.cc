@@ -2,12 +2,20 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <unordered_map>
+
 #include "core/error.h"
-#include "core/weights/file.h"
+#include "core/weights/crc32.h"
 
 namespace densenet {
 
 namespace {
+
+/// Of a file that is read only to know that it can be.
+constexpr std::size_t kPieceBytes = std::size_t{1} << 20U;
 
 at::ScalarType scalar_type(FileDType dtype) {
   switch (dtype) {
@@ -69,31 +77,66 @@ void check_entry(const InputFile& file, const TensorEntry& entry) {
   if (checked_product(count, element, file, entry) > entry.bytes) refuse(file, entry, "repeats its bytes");
 }
 
-at::Tensor read_tensor(const InputFile& file, const TensorEntry& entry) {
-  const at::ScalarType type = scalar_type(entry.dtype);
-  const auto elements = static_cast<std::int64_t>(entry.bytes / c10::elementSize(type));
-  at::Tensor const flat = at::empty({elements}, at::TensorOptions().dtype(type));
-  file.read(entry.offset, {static_cast<std::byte*>(flat.mutable_data_ptr()), flat.nbytes()});
-  return flat.as_strided(entry.shape, entry.strides);
+/// The entry's bytes that elements lie in: whole ones only, none for a tensor without elements.
+std::size_t used_bytes(const TensorEntry& entry) {
+  const std::size_t element = c10::elementSize(scalar_type(entry.dtype));
+  return static_cast<std::size_t>(entry.bytes) / element * element;
+}
+
+/// Reads a range for no other reason than to know that it can be read.
+void try_range(const InputFile& file, std::uint64_t offset, std::uint64_t bytes, std::span<std::byte> buffer) {
+  while (bytes > 0) {
+    const auto piece = std::min<std::uint64_t>(bytes, buffer.size());
+    file.read(offset, buffer.first(static_cast<std::size_t>(piece)));
+    offset += piece;
+    bytes -= piece;
+  }
 }
 
 }  // namespace
 
-std::vector<at::Tensor> read_tensors(const std::string& path, std::span<const TensorEntry> entries) {
-  const InputFile file(path);
-  for (const TensorEntry& entry : entries) check_entry(file, entry);
-  std::vector<at::Tensor> tensors;
-  tensors.reserve(entries.size());
-  for (const TensorEntry& entry : entries) tensors.push_back(read_tensor(file, entry));
-  return tensors;
+TensorReader::TensorReader(const std::string& path, std::span<const TensorEntry> entries) : file_(path) {
+  std::size_t largest = 0;
+  for (const TensorEntry& entry : entries) {
+    check_entry(file_, entry);
+    largest = std::max(largest, used_bytes(entry));
+  }
+  buffer_ = at::empty({static_cast<std::int64_t>(largest)}, at::TensorOptions().dtype(at::kByte));
+  std::vector<std::byte> piece(kPieceBytes);
+  for (const TensorEntry& entry : entries) try_range(file_, entry.offset, entry.bytes, piece);
 }
 
-void write_tensors(const std::string& path, std::span<const std::byte> header, std::span<const at::Tensor> tensors) {
+at::Tensor TensorReader::read(const TensorEntry& entry) const {
+  const std::size_t bytes = used_bytes(entry);
+  const at::ScalarType type = scalar_type(entry.dtype);
+  if (std::ranges::find(entry.shape, 0) != entry.shape.end()) return at::empty(entry.shape, type);
+  file_.read(entry.offset, {static_cast<std::byte*>(buffer_.mutable_data_ptr()), bytes});
+  const at::Tensor flat = buffer_.narrow(0, 0, static_cast<std::int64_t>(bytes)).view(type);
+  return flat.as_strided(entry.shape, entry.strides);
+}
+
+void write_pieces(const std::string& path, std::span<const FilePiece> pieces, std::span<const at::Tensor> tensors) {
+  std::unordered_map<std::size_t, std::optional<std::uint32_t>> checksums;  // of the tensors that need one
+  for (const FilePiece& piece : pieces) {
+    if (piece.kind == FilePiece::Kind::kBytes) continue;
+    if (piece.tensor >= tensors.size()) throw Error(code::kInternal, "a piece of a file names a tensor that is not there.");
+    if (piece.kind == FilePiece::Kind::kChecksum) checksums.emplace(piece.tensor, std::nullopt);
+  }
   AtomicFile file(path);
-  file.write(header);
-  for (const at::Tensor& tensor : tensors) {
-    const at::Tensor plain = tensor.detach().to(at::kCPU).contiguous();
-    file.write({static_cast<const std::byte*>(plain.const_data_ptr()), plain.nbytes()});
+  for (const FilePiece& piece : pieces) {
+    if (piece.kind == FilePiece::Kind::kBytes) {
+      file.write(piece.bytes);
+    } else if (piece.kind == FilePiece::Kind::kTensor) {
+      const at::Tensor plain = tensors[piece.tensor].detach().to(at::kCPU).contiguous();
+      const std::span<const std::byte> bytes{static_cast<const std::byte*>(plain.const_data_ptr()), plain.nbytes()};
+      file.write(bytes);
+      const auto checksum = checksums.find(piece.tensor);
+      if (checksum != checksums.end()) checksum->second = crc32(bytes);
+    } else {
+      const std::optional<std::uint32_t> checksum = checksums.at(piece.tensor);
+      if (!checksum) throw Error(code::kInternal, "a tensor's checksum is written before the tensor.");
+      file.write(std::as_bytes(std::span(&*checksum, 1)));
+    }
   }
   file.commit();
 }
