@@ -7,8 +7,11 @@ export interface ByteSource {
   readonly name: string;
   /** Bytes in all. */
   readonly size: number;
-  /** Exactly these bytes; a range that does not lie within the source is `ERR_FILE_FORMAT`. */
-  read(offset: number, length: number): Promise<Buffer>;
+  /**
+   * Exactly these bytes; a range that does not lie within the source is `ERR_FILE_FORMAT`. With a `target` of at least
+   * that length they may come in it, which spares a loop over a large file the memory of each piece.
+   */
+  read(offset: number, length: number, target?: Buffer): Promise<Buffer>;
 }
 
 /** The one error for a file that is damaged, or is not what it seems to be. */
@@ -73,9 +76,9 @@ function fileSource(path: string, file: FileHandle, size: number): ByteSource {
   const source: ByteSource = {
     name: path,
     size,
-    read: async (offset, length) => {
+    read: async (offset, length, target) => {
       checkRange(source, offset, length);
-      const bytes = Buffer.allocUnsafe(length);
+      const bytes = target?.subarray(0, length) ?? Buffer.allocUnsafe(length);
       for (let done = 0; done < length;) {
         const { bytesRead } = await file.read(bytes, done, length - done, offset + done);
         if (bytesRead === 0) throw new DenseNetError('ERR_FILE', `${path} became shorter while it was read.`);

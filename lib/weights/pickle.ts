@@ -21,10 +21,12 @@ export const pickleLimits = {
   depth: 256,
   opcodes: 5_000_000,
   /** Values that wait on the stack. */
-  stack: 1_000_000,
+  stack: 500_000,
   memo: 250_000,
   /** Containers, storages and tensors; each takes some hundred bytes where its opcode takes one. */
-  objects: 400_000,
+  objects: 120_000,
+  /** Values in lists and dictionaries, all together. */
+  items: 1_000_000,
   /** Different names of classes and functions. */
   globals: 10_000,
   /** Characters of such a name. */
@@ -32,7 +34,7 @@ export const pickleLimits = {
 } as const;
 
 /** Opcodes between two pauses in which the event loop goes on. */
-const OPCODES_A_TURN = 16_384;
+const OPCODES_A_TURN = 4096;
 
 /** What the names in a pickle mean: the only code that runs for what is in a file. */
 export interface PickleMeaning {
@@ -88,6 +90,7 @@ class PickleMachine {
   private start = 0;
   private opcodes = 0;
   private objects = 0;
+  private items = 0;
 
   /** What each opcode that is read does, STOP aside. */
   private readonly actions = new Map<number, () => void>([
@@ -195,6 +198,7 @@ class PickleMachine {
     const list = this.top();
     if (list instanceof Inert || list instanceof PickleSet) return;
     if (!(list instanceof PickleList)) throw this.fault(`it appends to ${describe(list)}`);
+    this.holdMore(items.length);
     for (const item of items) {
       list.items.push(item);
       this.deepen(list, item);
@@ -206,6 +210,7 @@ class PickleMachine {
     const target = this.top();
     if (target instanceof Inert) return;
     if (!(target instanceof PickleDict)) throw this.fault(`it sets keys of ${describe(target)}`);
+    this.holdMore(pairs.length);
     const { entries } = target;
     for (let index = 0; index < pairs.length; index += 2) {
       const key = pairs[index] as PickleValue;
@@ -217,6 +222,11 @@ class PickleMachine {
       this.deepen(target, key);
       this.deepen(target, value);
     }
+  }
+
+  private holdMore(count: number): void {
+    if ((this.items += count) > pickleLimits.items)
+      throw this.fault(`its lists and dictionaries hold more than ${pickleLimits.items} values`);
   }
 
   private tuple(items: PickleValue[]): PickleTuple {

@@ -2,7 +2,7 @@ import { DenseNetError } from '../errors';
 import { show } from '../validate';
 import { damaged as damagedFile, type ByteSource } from './byte-source';
 import type { Checkpoint } from './checkpoint';
-import { findDuplicateKey } from './json';
+import { findDuplicateKey, findExcess } from './json';
 import { PickleDict, StorageNode, TensorNode } from './pickle-values';
 import { contiguousStrides, dtypeSize, type Dtype, type TensorEntry } from './tensor-entry';
 
@@ -10,7 +10,7 @@ import { contiguousStrides, dtypeSize, type Dtype, type TensorEntry } from './te
 const LARGEST_HEADER = 100_000_000;
 
 /** Tensors that a file may describe: more than any network has, few enough to check in a moment. */
-const MOST_TENSORS = 100_000;
+const MOST_TENSORS = 50_000;
 
 /**
  * Reads the header of a safetensors file, never its tensors. Everything is checked: a file that does not agree with
@@ -26,8 +26,7 @@ export async function readSafetensors(source: ByteSource): Promise<Checkpoint> {
     throw damaged(name, `its header would have ${length} bytes, and the limit is ${LARGEST_HEADER}`);
   const start = 8 + Number(length);
   if (start > size) throw damaged(name, `its header would have ${length} bytes, and the file has ${size}`);
-  const text = decode(name, await source.read(8, Number(length)));
-  const { entries, metadata } = parseHeader(name, text, start, size);
+  const { entries, metadata } = parseHeader(name, await source.read(8, Number(length)), start, size);
   // All of the file after the header is one storage that the tensors are views of.
   const storage = new StorageNode('', undefined, 0, size - start, size - start);
   const root = new PickleDict();
@@ -64,11 +63,14 @@ export interface SafetensorsHeader {
  * Checks a header and turns it into entries.
  *
  * @param path For messages.
- * @param text The header's JSON.
+ * @param bytes The header's JSON.
  * @param start Of the tensors' bytes in the file.
  * @param end Of the file.
  */
-export function parseHeader(path: string, text: string, start: number, end: number): SafetensorsHeader {
+export function parseHeader(path: string, bytes: Buffer, start: number, end: number): SafetensorsHeader {
+  const excess = findExcess(bytes);
+  if (excess !== undefined) throw damaged(path, `its header is too large: ${excess}`);
+  const text = decode(path, bytes);
   let header: unknown;
   try {
     header = JSON.parse(text);
@@ -76,7 +78,7 @@ export function parseHeader(path: string, text: string, start: number, end: numb
     throw damaged(path, 'its header is not JSON', error);
   }
   if (!isRecord(header)) throw damaged(path, 'its header is not a JSON object');
-  const duplicate = findDuplicateKey(text);
+  const duplicate = findDuplicateKey(bytes);
   if (duplicate !== undefined) throw damaged(path, `its header has the key ${show(duplicate)} twice`);
   const { __metadata__: metadata = {}, ...tensors } = header;
   if (!isRecord(metadata) || !Object.values(metadata).every((value) => typeof value === 'string'))

@@ -69,10 +69,10 @@ export async function readRecord(source: ByteSource, record: ZipRecord, limit: n
 /** Checks an entry's checksum without holding its bytes. */
 export async function checkRecord(source: ByteSource, record: ZipRecord): Promise<void> {
   // A piece takes about a millisecond, so that the event loop goes on between two.
-  const piece = 1024 * 1024;
+  const piece = Buffer.allocUnsafe(Math.min(1024 * 1024, record.bytes));
   let sum = 0;
-  for (let done = 0; done < record.bytes; done += piece)
-    sum = crc32(await source.read(record.offset + done, Math.min(piece, record.bytes - done)), sum);
+  for (let done = 0; done < record.bytes; done += piece.length)
+    sum = crc32(await source.read(record.offset + done, Math.min(piece.length, record.bytes - done), piece), sum);
   if (sum !== record.crc32) throw wrongChecksum(record);
 }
 

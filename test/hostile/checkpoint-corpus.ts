@@ -106,8 +106,13 @@ const pickles: [string, Buffer, RegExp][] = [
     pickle(p.emptyList, Buffer.from([0x71, 0]), ...Array<Buffer>(300).fill(Buffer.from([0x68, 0, 0x61]))),
     /256 levels deep/,
   ],
-  ['half a million dictionaries', pickle(Buffer.alloc(500_000, p.emptyDict)), /more than 400000 objects/],
-  ['a stack of a million values', pickle(Buffer.alloc(1_100_000, p.none)), /more than 1000000 values/],
+  ['half a million dictionaries', pickle(Buffer.alloc(500_000, p.emptyDict)), /more than 120000 objects/],
+  [
+    'a list of more than a million values',
+    pickle(p.emptyList, Buffer.alloc(2_000_010, Buffer.from([0x4e, 0x61]))),
+    /hold more than 1000000 values/,
+  ],
+  ['a stack of a million values', pickle(Buffer.alloc(1_100_000, p.none)), /more than 500000 values/],
   [
     'a memo of a quarter of a million values',
     pickle(
