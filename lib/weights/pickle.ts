@@ -328,8 +328,12 @@ class PickleMachine {
     const length = this.byte();
     const from = this.take(length);
     if (length === 0) return 0;
-    const digits = Buffer.from(this.bytes.subarray(from, from + length)).reverse();
-    const value = BigInt.asIntN(8 * length, BigInt(`0x${digits.toString('hex')}`));
+    // Six bytes at a time, the highest first, which alone have a sign: as many as a double holds exactly.
+    let left = length - (((length - 1) % 6) + 1);
+    const highest = this.bytes.readIntLE(from + left, length - left);
+    if (left === 0) return highest;
+    let value = BigInt(highest);
+    for (; left > 0; left -= 6) value = (value << 48n) | BigInt(this.bytes.readUIntLE(from + left - 6, 6));
     const number = Number(value);
     return Number.isSafeInteger(number) ? number : value;
   }

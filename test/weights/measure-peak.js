@@ -20,14 +20,16 @@ async function measure(file) {
   // Lets the peak begin anew; see proc(5).
   writeFileSync('/proc/self/clear_refs', '5');
   const before = bytesOf('VmRSS');
-  const start = performance.now();
+  // Of the processor, not of the clock: other tests run beside this one.
+  const start = process.cpuUsage();
   let code = 'read';
   try {
     await withFileSource(file, async (source) => readStateDict(file, await readCheckpoint(source)));
   } catch (error) {
     code = String(/** @type {{ code?: string }} */ (error).code ?? error);
   }
-  return { code, peak: bytesOf('VmHWM') - before, milliseconds: performance.now() - start };
+  const { user, system } = process.cpuUsage(start);
+  return { code, peak: bytesOf('VmHWM') - before, milliseconds: (user + system) / 1000 };
 }
 
 async function main() {

@@ -15,15 +15,15 @@ function greedy(): { name: string; bytes: Buffer }[] {
     Buffer.concat(Array.from({ length: count }, (_, index) => make(index)));
   const one = p.integer(1);
   return [
-    { name: 'dictionaries', bytes: many(400_000, () => Buffer.concat([p.emptyDict, one, one, Buffer.from([0x73])])) },
-    { name: 'lists', bytes: many(400_000, () => Buffer.concat([p.emptyList, one, p.append])) },
-    { name: 'texts', bytes: many(900_000, (index) => p.text(`text ${index}`)) },
-    { name: 'long numbers', bytes: many(900_000, (index) => p.integer(2n ** 70n + BigInt(index))) },
+    { name: 'dictionaries', bytes: many(130_000, () => Buffer.concat([p.emptyDict, one, one, Buffer.from([0x73])])) },
+    { name: 'lists', bytes: many(130_000, () => Buffer.concat([p.emptyList, one, p.append])) },
+    { name: 'texts', bytes: many(510_000, (index) => p.text(`text ${index}`)) },
+    { name: 'long numbers', bytes: many(510_000, (index) => p.integer(2n ** 70n + BigInt(index))) },
     {
       name: 'keys',
       bytes: Buffer.concat([
         p.emptyDict,
-        many(900_000, (index) => Buffer.concat([p.integer(index), p.none, Buffer.from([0x73])])),
+        many(510_000, (index) => Buffer.concat([p.integer(index), p.none, Buffer.from([0x73])])),
       ]),
     },
     { name: 'one text', bytes: p.text('ü'.repeat(8_000_000)) },

@@ -47,7 +47,8 @@ std::uint32_t crc32(std::span<const std::byte> bytes) {
     }
     bytes = bytes.subspan(kSlices);
   }
-  for (const std::byte byte : bytes) sum = (sum >> 8U) ^ kTables[0][(sum ^ std::to_integer<std::uint32_t>(byte)) & 0xFFU];
+  for (const std::byte byte : bytes)
+    sum = (sum >> 8U) ^ kTables[0][(sum ^ std::to_integer<std::uint32_t>(byte)) & 0xFFU];
   return ~sum;
 }
 

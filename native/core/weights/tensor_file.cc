@@ -119,7 +119,8 @@ void write_pieces(const std::string& path, std::span<const FilePiece> pieces, st
   std::unordered_map<std::size_t, std::optional<std::uint32_t>> checksums;  // of the tensors that need one
   for (const FilePiece& piece : pieces) {
     if (piece.kind == FilePiece::Kind::kBytes) continue;
-    if (piece.tensor >= tensors.size()) throw Error(code::kInternal, "a piece of a file names a tensor that is not there.");
+    if (piece.tensor >= tensors.size())
+      throw Error(code::kInternal, "a piece of a file names a tensor that is not there.");
     if (piece.kind == FilePiece::Kind::kChecksum) checksums.emplace(piece.tensor, std::nullopt);
   }
   AtomicFile file(path);
