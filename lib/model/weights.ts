@@ -41,6 +41,7 @@ export async function readWeights(
   checkBoolean('strict', strict);
   checkBoolean('adaptInput', adaptInput);
   checkBoolean('adaptClassifier', adaptClassifier);
+  const place = path.resolve(file);
   const prepare = () =>
     withFileSource(file, async (source) => {
       const checkpoint = await readCheckpoint(source);
@@ -55,7 +56,7 @@ export async function readWeights(
       return fit;
     });
   return handle.callPrepared(prepare, async (native, { report, taken, zeros }) => {
-    await native.load(path.resolve(file), taken, zeros);
+    await native.load(place, taken, zeros);
     return report;
   });
 }
