@@ -86,15 +86,15 @@ test('a file that is cut short anywhere is refused', async () => {
 
 describe('refused as damaged is a file', () => {
   it.each<[string, () => Buffer, string]>([
-    ['of no bytes', () => Buffer.alloc(0), inFolder('damaged')],
-    ['of 7 bytes', () => Buffer.alloc(7), inFolder('damaged')],
-    ['of zeros', () => Buffer.alloc(64), inFolder('damaged')],
-    ['of random bytes', () => Buffer.from(Array.from({ length: 256 }, (_, n) => (n * 167 + 13) % 256)), inFolder('damaged')],
-    ['of text', () => Buffer.from('this is no safetensors file at all, but a text'), inFolder('damaged')],
+    ['of no bytes', () => Buffer.alloc(0), 'damaged'],
+    ['of 7 bytes', () => Buffer.alloc(7), 'damaged'],
+    ['of zeros', () => Buffer.alloc(64), 'damaged'],
+    ['of random bytes', () => Buffer.from(Array.from({ length: 256 }, (_, n) => (n * 167 + 13) % 256)), 'damaged'],
+    ['of text', () => Buffer.from('this is no safetensors file at all, but a text'), 'damaged'],
     [
       'that is a zip, as PyTorch writes',
       () => Buffer.from('PK\x03\x04\x00\x00\x00\x00\x00\x00\x00\x00archive/data.pkl'),
-      inFolder('damaged'),
+      'damaged',
     ],
     ['with a byte more at its end', () => Buffer.concat([whole, Buffer.alloc(1)]), 'something was added'],
     [
@@ -105,7 +105,7 @@ describe('refused as damaged is a file', () => {
     [
       'whose header ends where it does',
       () => packSafetensors(header, data, BigInt(packSafetensors(header, data).length - 8)),
-      inFolder('damaged'),
+      'damaged',
     ],
     ['whose header would be above the limit', () => packSafetensors(header, data, 100_000_001n), 'limit is 100000000'],
     ['whose header would have 2^53 bytes', () => packSafetensors(header, data, 2n ** 53n), 'limit is 100000000'],
@@ -114,16 +114,16 @@ describe('refused as damaged is a file', () => {
       () => packSafetensors(header, data, 2n ** 64n - 1n),
       'limit is 100000000',
     ],
-    ['whose header has no byte', () => packSafetensors('', data), inFolder('damaged')],
-    ['whose header begins with a space', () => packSafetensors(' {}'), inFolder('damaged')],
-    ['whose header begins with a byte-order mark', () => packSafetensors('\ufeff{}'), inFolder('damaged')],
-    ['whose header is a list', () => packSafetensors('[]'), inFolder('damaged')],
+    ['whose header has no byte', () => packSafetensors('', data), 'damaged'],
+    ['whose header begins with a space', () => packSafetensors(' {}'), 'damaged'],
+    ['whose header begins with a byte-order mark', () => packSafetensors('\ufeff{}'), 'damaged'],
+    ['whose header is a list', () => packSafetensors('[]'), 'damaged'],
     ['whose header is not JSON', () => packSafetensors('{"x":'), 'not JSON'],
     ['whose header goes on after its brace', () => packSafetensors('{}{}'), 'not JSON'],
     ['whose header is padded with zero bytes', () => packSafetensors('{}\0\0\0\0\0\0'), 'not JSON'],
     ['whose header has a comment', () => packSafetensors('{/* weights */}'), 'not JSON'],
     ['whose header is not UTF-8', () => packSafetensors(Buffer.from('{"\xff":1}', 'latin1')), 'not UTF-8'],
-    ['whose header is UTF-16', () => packSafetensors(Buffer.from('{}', 'utf16le')), inFolder('damaged')],
+    ['whose header is UTF-16', () => packSafetensors(Buffer.from('{}', 'utf16le')), 'damaged'],
     ['with a tensor twice', () => packSafetensors(`{"x":${entry},"x":${entry}}`, Buffer.alloc(4)), '"x" twice'],
     [
       'with a tensor twice, once in other letters',
@@ -167,7 +167,7 @@ describe('refused as damaged is a file', () => {
     [
       'with an element type of 100,000 lists',
       () => one(`{"dtype":${'['.repeat(1e5)}${']'.repeat(1e5)},"shape":[1],"data_offsets":[0,4]}`),
-      inFolder('damaged'),
+      'damaged',
     ],
     ['with an element type of other size', () => withEntry({ dtype: 'F64' }), 'needs 8'],
     ['without a shape', () => withEntry({ shape: undefined }), 'shape undefined'],
@@ -231,6 +231,7 @@ describe('refused as damaged is a file', () => {
       () => packSafetensors(`{"x":${entry}}`, Buffer.alloc(5)),
       'something was added',
     ],
+    ['with no tensor', () => packSafetensors({}), 'damaged'],
     ['with bytes and no tensor', () => packSafetensors('{}', Buffer.alloc(8)), 'something was added'],
     [
       'with a tensor within another',
@@ -253,13 +254,7 @@ describe('refused as damaged is a file', () => {
       'tensor "x"',
     ],
   ])('%s', async (_, make, text) => {
-    await expectRefused(
-      make(),
-      'ERR_FILE_FORMAT',
-      text,
-      'cannot be read as a safetensors file',
-      'get or save the file anew',
-    );
+    await expectRefused(make(), 'ERR_FILE_FORMAT', text);
   });
 });
 
@@ -281,7 +276,11 @@ describe('refused as unreadable is', () => {
 
 describe('refused as of another model is a file', () => {
   it.each<[string, () => Buffer, string[]]>([
-    ['with no tensor', () => packSafetensors({}), ['0 tensors match', 'missing from the file']],
+    [
+      'with another tensor alone',
+      () => one(entry),
+      ['0 tensors match', 'missing from the file', 'unknown to the model: x'],
+    ],
     [
       'without one tensor',
       () =>
@@ -330,7 +329,7 @@ describe('refused as of another model is a file', () => {
   });
 
   it('with as many missing tensors as fill a page, of which it names five', async () => {
-    await writeFile(inFolder('few'), packSafetensors({}));
+    await writeFile(inFolder('few'), one(entry));
     const { message } = await refusal(() => model.loadWeights(inFolder('few')));
     expect(message).toMatch(/, and \d+ more/);
     expect(message.length).toBeLessThan(1000);

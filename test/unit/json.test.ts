@@ -1,6 +1,6 @@
-import { findDuplicateKey as findInBytes } from '../../lib/weights/json';
+import { findDuplicateKey } from '../../lib/weights/json';
 
-const findDuplicateKey = (text: string) => findInBytes(Buffer.from(text));
+const duplicateOf = (text: string): string | undefined => findDuplicateKey(Buffer.from(text));
 
 test.each([
   ['{}'],
