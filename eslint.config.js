@@ -51,6 +51,11 @@ module.exports = tseslint.config(
     },
   },
   {
+    files: ['**/*.mjs'],
+    languageOptions: { sourceType: 'module', ecmaVersion: 2023, globals: nodeGlobals },
+    rules: { 'no-undef': 'error', 'no-unused-vars': 'error', eqeqeq: 'error', 'prefer-const': 'error' },
+  },
+  {
     files: ['**/*.js'],
     languageOptions: { sourceType: 'commonjs', ecmaVersion: 2023, globals: nodeGlobals },
     rules: {

@@ -1,0 +1,16 @@
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { root, runNode } from '../child';
+
+test('every example is run here', () => {
+  expect(readdirSync(path.join(root, 'examples'))).toEqual(['transfer-digits.mjs']);
+});
+
+test('fine-tuning on ten images a class beats training from scratch on them', async () => {
+  const { code, stdout } = await runNode([path.join('examples', 'transfer-digits.mjs'), '2']);
+  expect(code).toBe(0);
+  const rows = [...stdout.matchAll(/(\d+) epochs: fine-tuned ([\d.]+) %.*from scratch ([\d.]+) %/g)];
+  expect(rows.map(([, epochs]) => Number(epochs))).toEqual([10, 20, 40]);
+  const [first] = rows.map(([, , tuned, scratch]) => Number(tuned) - Number(scratch));
+  expect(first).toBeGreaterThan(5);
+});
