@@ -1,5 +1,5 @@
 import { DenseNetError } from './errors';
-import { invalidArgument, typedArrayKind } from './validate';
+import { invalidArgument, isArrayOf, typedArrayKind } from './validate';
 
 /** The typed arrays that can carry a tensor's values. */
 export type TensorArray = Float32Array | Uint8Array | Int32Array | BigInt64Array | Float64Array;
@@ -17,7 +17,10 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
-/** Checks that a value is a tensor whose length agrees with its shape. */
+/**
+ * Checks that a value is a tensor whose length agrees with its shape, and returns it with a shape of its own: what the
+ * caller does to the given one afterwards has no effect on what was checked.
+ */
 export function checkTensor(name: string, value: unknown, allowed: readonly string[] = kinds): TensorData {
   if (typeof value !== 'object' || value === null) throw invalidArgument(name, 'an object { data, shape }', value);
   const { data, shape } = value as Partial<TensorData>;
@@ -25,7 +28,7 @@ export function checkTensor(name: string, value: unknown, allowed: readonly stri
   // A Node Buffer is a Uint8Array in all but name.
   if (kind === undefined || !allowed.includes(kind))
     throw invalidArgument(`${name}.data`, `a ${allowed.join(' or ')}`, data);
-  if (!Array.isArray(shape) || !shape.every((length) => Number.isSafeInteger(length) && length >= 0))
+  if (!isArrayOf<number>(shape, (length) => Number.isSafeInteger(length) && (length as number) >= 0))
     throw invalidArgument(`${name}.shape`, 'an array of whole numbers', shape);
   const expected = elementCount(shape);
   const actual = (data as TensorArray).length;
@@ -34,7 +37,15 @@ export function checkTensor(name: string, value: unknown, allowed: readonly stri
       'ERR_INVALID_ARGUMENT',
       `${name}.data has ${actual} values, but the shape [${shape.join(', ')}] has ${expected}. Make them agree.`,
     );
-  return value as TensorData;
+  return { data: data as TensorArray, shape: [...shape] };
+}
+
+/** A copy with values of its own. */
+export function copyTensor({ data, shape }: TensorData): TensorData {
+  const kinds = { Float32Array, Uint8Array, Int32Array, BigInt64Array, Float64Array };
+  // Not slice: that of a Buffer shares its memory.
+  const copied = kinds[typedArrayKind(data) as keyof typeof kinds] as new (values: TensorArray) => TensorArray;
+  return { data: new copied(data), shape: [...shape] };
 }
 
 /** Checks a batch of images, N×C×H×W with N, H and W at least 1, as Float32Array or raw pixels in a Uint8Array. */

@@ -1,24 +1,23 @@
 import { types } from 'node:util';
-import { closest, distance } from 'fastest-levenshtein';
+import { distance } from 'fastest-levenshtein';
 import { DenseNetError, type ErrorCode } from './errors';
 
 /** A value as an error message shows it: short, on one line, and with its type where that is not plain. */
-export function show(value: unknown): string {
+export function show(value: unknown, within = false): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
   if (typeof value === 'bigint') return `${value}n`;
   if (value === null || value === undefined || typeof value === 'number' || typeof value === 'boolean')
     return String(value);
   if (Array.isArray(value)) {
-    const head = value.slice(0, 6).map(show).join(', ');
+    // A list within a list is not opened: it may be as deep and as wide as it likes, or hold itself.
+    if (within && value.length > 0) return `[… ${value.length} values]`;
+    const head = Array.from(value.slice(0, 6), (item) => show(item, true)).join(', ');
     return value.length > 6 ? `[${head}, … ${value.length} values]` : `[${head}]`;
   }
   if (typeof value === 'function') return 'a function';
   const kind = Object.prototype.toString.call(value).slice(8, -1);
-  return ArrayBuffer.isView(value)
-    ? `a ${kind} of ${value.byteLength} bytes`
-    : kind === 'Object'
-      ? 'an object'
-      : `a ${kind}`;
+  const named = `${/^[AEIOU]/.test(kind) ? 'an' : 'a'} ${kind}`;
+  return ArrayBuffer.isView(value) ? `${named} of ${value.byteLength} bytes` : kind === 'Object' ? 'an object' : named;
 }
 
 /** The one sentence in which every bad argument is reported: what was given, what is allowed. */
@@ -34,8 +33,11 @@ export function invalidArgument(
 /** The name nearest to `given`, as a sentence to end a message with, or nothing when none is near. */
 export function didYouMean(given: string, names: readonly string[]): string {
   if (names.length === 0) return '';
-  const best = closest(given, names);
-  return distance(given, best) <= Math.max(2, given.length / 2) ? ` Did you mean ${JSON.stringify(best)}?` : '';
+  const plain = given.toLowerCase();
+  const best = names.reduce((a, b) => (distance(plain, b.toLowerCase()) < distance(plain, a.toLowerCase()) ? b : a));
+  return distance(plain, best.toLowerCase()) <= Math.max(2, given.length / 2)
+    ? ` Did you mean ${JSON.stringify(best)}?`
+    : '';
 }
 
 export function checkInteger(name: string, value: unknown, min: number, max = Number.MAX_SAFE_INTEGER): number {
@@ -64,6 +66,13 @@ export function checkNumber(name: string, value: unknown, min = -Infinity, max =
   return value;
 }
 
+/** Checks a finite number above 0, and at most `max`. */
+export function checkPositive(name: string, value: unknown, max = Infinity): number {
+  if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0 || value > max)
+    throw invalidArgument(name, `a finite number above 0${max === Infinity ? '' : ` and at most ${max}`}`, value);
+  return value;
+}
+
 export function checkBoolean(name: string, value: unknown): boolean {
   if (typeof value !== 'boolean') throw invalidArgument(name, 'true or false', value);
   return value;
@@ -76,9 +85,21 @@ export function checkString(name: string, value: unknown): string {
 
 /** Checks a list of names, at least one, and returns a copy. */
 export function checkNames(name: string, value: unknown): string[] {
-  if (!Array.isArray(value) || value.length === 0 || !value.every((item) => typeof item === 'string'))
+  if (!isArrayOf<string>(value, (item) => typeof item === 'string') || value.length === 0)
     throw invalidArgument(name, 'an array of names, at least one', value);
-  return [...value] as string[];
+  return [...value];
+}
+
+/** Checks the path of a file. The system would end it at a zero byte, and take it for another file's. */
+export function checkPath(name: string, value: unknown): string {
+  const path = checkString(name, value);
+  if (path.includes('\0')) throw invalidArgument(name, 'a path without zero bytes', value);
+  return path;
+}
+
+/** Whether a value is an array whose items all pass; a hole counts as undefined, unlike with `every`. */
+export function isArrayOf<T>(value: unknown, check: (item: unknown) => boolean): value is T[] {
+  return Array.isArray(value) && Array.from(value).every(check);
 }
 
 /** Checks that a value is one of a few names; the message gives them all, and the nearest. */
@@ -113,18 +134,20 @@ export function checkOptions<T extends object>(
   return value;
 }
 
-/** Checks an AbortSignal, by its shape, since one from another realm is no instance of this one's class. */
+/** Whether a value has the shape of an AbortSignal; one from another realm is no instance of this one's class. */
+export function isSignal(value: unknown): value is AbortSignal {
+  const signal = value as AbortSignal | null | undefined;
+  return (
+    typeof signal === 'object' &&
+    signal !== null &&
+    typeof signal.aborted === 'boolean' &&
+    typeof signal.addEventListener === 'function'
+  );
+}
+
 export function checkSignal(name: string, value: unknown): AbortSignal | undefined {
-  if (value === undefined) return undefined;
-  const signal = value as AbortSignal | null;
-  if (
-    typeof signal !== 'object' ||
-    signal === null ||
-    typeof signal.aborted !== 'boolean' ||
-    typeof signal.addEventListener !== 'function'
-  )
-    throw invalidArgument(name, 'an AbortSignal', value);
-  return signal;
+  if (value !== undefined && !isSignal(value)) throw invalidArgument(name, 'an AbortSignal', value);
+  return value;
 }
 
 /** Whether a value is a typed array of one of the named kinds, wherever it was made (another realm's too). */

@@ -1,6 +1,6 @@
 import { DenseNetError } from '../errors';
 import { checkImages, type TensorData } from '../tensor';
-import { checkInteger, checkNumber, checkOptions, invalidArgument, show, typedArrayKind } from '../validate';
+import { checkInteger, checkNumber, checkOptions, invalidArgument, isArrayOf, show, typedArrayKind } from '../validate';
 import type { ArrayDataset, Dataset } from './dataset';
 
 /** What {@link fromArrays} takes. */
@@ -20,14 +20,14 @@ export interface ArrayOptions {
  */
 export function fromArrays(options: ArrayOptions): ArrayDataset {
   const { images, labels, classes } = checkOptions('options', options, ['images', 'labels', 'classes']);
-  checkImages('images', images);
-  const size = images.shape[0] as number;
+  const checked = checkImages('images', images);
+  const size = checked.shape[0] as number;
+  if (classes !== undefined && (!isArrayOf(classes, (name) => typeof name === 'string') || classes.length === 0))
+    throw invalidArgument('classes', 'an array of names, at least one', classes);
   const indices = toIndices(labels, size, classes?.length);
-  if (classes !== undefined && (!Array.isArray(classes) || !classes.every((name) => typeof name === 'string')))
-    throw invalidArgument('classes', 'an array of names', classes);
   const highest = indices.reduce((most, label) => Math.max(most, label), 0);
   const names = classes ?? Array.from({ length: highest + 1 }, (_, index) => String(index));
-  return { kind: 'array', size, images, labels: indices, classes: [...names] };
+  return { kind: 'array', size, images: checked, labels: indices, classes: [...names] };
 }
 
 function toIndices(labels: unknown, size: number, classes = 1_000_000): Int32Array {
@@ -62,8 +62,8 @@ export function subset(dataset: Dataset, indices: readonly number[]): ArrayDatas
   checkIndices(indices, dataset.size);
   const { data, shape } = dataset.images;
   const length = data.length / dataset.size;
-  const picked = data.slice(0, 0).constructor as new (length: number) => typeof data;
-  const chosen = new picked(length * indices.length);
+  const values = length * indices.length;
+  const chosen = typedArrayKind(data) === 'Uint8Array' ? new Uint8Array(values) : new Float32Array(values);
   const labels = new Int32Array(indices.length);
   indices.forEach((index, place) => {
     const image = data.subarray(index * length, (index + 1) * length);
@@ -92,7 +92,8 @@ export function split(dataset: Dataset, fraction: number, options?: { seed?: num
   dataset.classes.forEach((_, label) => {
     const members = Array.from(dataset.labels.keys()).filter((index) => dataset.labels[index] === label);
     if (seed !== undefined) shuffle(members, seed + label);
-    const count = Math.floor(members.length * fraction);
+    // 100 × 0.29 is 28.999999999999996.
+    const count = Math.floor(members.length * fraction + 1e-9);
     first.push(...members.slice(0, count));
     second.push(...members.slice(count));
   });
@@ -108,12 +109,18 @@ export function split(dataset: Dataset, fraction: number, options?: { seed?: num
 function checkIndices(indices: unknown, size: number): void {
   if (!Array.isArray(indices) || indices.length === 0)
     throw invalidArgument('indices', 'an array of at least one index', indices);
-  indices.forEach((index, place) => checkInteger(`indices[${place}]`, index, 0, size - 1));
+  for (const [place, index] of indices.entries()) checkInteger(`indices[${place}]`, index, 0, size - 1);
 }
 
 function checkDataset(dataset: Dataset): void {
   if (typeof dataset !== 'object' || (dataset as unknown) === null || (dataset.kind as unknown) !== 'array')
     throw invalidArgument('dataset', 'a data set, such as one of datasets.fromArrays', dataset);
+  const { shape } = checkImages('dataset.images', dataset.images);
+  checkInteger('dataset.size', dataset.size, shape[0] as number, shape[0]);
+  if (typedArrayKind(dataset.labels) !== 'Int32Array' || dataset.labels.length !== dataset.size)
+    throw invalidArgument('dataset.labels', `an Int32Array of ${dataset.size} class indices`, dataset.labels);
+  if (!isArrayOf(dataset.classes, (name) => typeof name === 'string'))
+    throw invalidArgument('dataset.classes', 'an array of names', dataset.classes);
 }
 
 /** Fisher and Yates's shuffle, by the generator mulberry32. */

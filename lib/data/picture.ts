@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { types } from 'node:util';
 import { DenseNetError, toDenseNetError } from '../errors';
 import { loadNative } from '../runtime/load';
@@ -9,6 +9,9 @@ const MOST_PIXELS = 268_402_689;
 
 /** An encoded picture: the path of a file, or its bytes. PNG, JPEG, WebP, TIFF, GIF or AVIF. */
 export type PictureSource = string | Uint8Array;
+
+/** What is decoded, by sharp's names: pixels, never drawings or documents, whose renderers are larger targets. */
+const formats: ReadonlySet<string> = new Set(['png', 'jpeg', 'webp', 'tiff', 'gif', 'heif', 'avif']);
 
 /** How {@link readPicture} brings a picture into the form that a model takes. */
 export interface PictureForm {
@@ -63,10 +66,14 @@ export function pictureName(source: PictureSource): string {
 }
 
 async function checkReadable(path: string): Promise<void> {
-  await access(path).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new DenseNetError('ERR_FILE', `${path} cannot be read: ${reason}`, { cause: error });
+  const status = await stat(path).catch((error: unknown) => {
+    const reason = types.isNativeError(error) ? error.message : String(error);
+    throw new DenseNetError('ERR_FILE', `${path} cannot be read: ${reason}. Check the path and its permissions.`, {
+      cause: error,
+    });
   });
+  // A named pipe would be waited for until somebody writes to it.
+  if (!status.isFile()) throw new DenseNetError('ERR_FILE', `${path} is not a regular file.`);
 }
 
 /** The pixels as they are stored, height×width×channels. */
@@ -74,7 +81,10 @@ async function decode(source: PictureSource, channels: number): Promise<TensorDa
   // Loaded only when a picture is read: those who pass arrays need no decoder.
   const { default: sharp } = await import('sharp');
   try {
-    const { data, info } = await sharp(source, { limitInputPixels: MOST_PIXELS })
+    const file = sharp(source, { limitInputPixels: MOST_PIXELS });
+    const { format } = await file.metadata();
+    if (!formats.has(format)) throw new Error(`it is ${format}`);
+    const { data, info } = await file
       .autoOrient()
       .flatten({ background: 'white' })
       .toColourspace(channels === 1 ? 'b-w' : 'srgb')

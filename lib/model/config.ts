@@ -1,5 +1,15 @@
 import { DenseNetError } from '../errors';
-import { checkBoolean, checkInteger, checkNumber, checkOneOf, checkOptions, invalidArgument, show } from '../validate';
+import {
+  checkBoolean,
+  checkInteger,
+  checkNames,
+  checkNumber,
+  checkOneOf,
+  checkOptions,
+  checkPositive,
+  invalidArgument,
+  show,
+} from '../validate';
 import { variantNames, variants, type Variant } from './variants';
 
 /** How raw pixels become the network's input: scaled to [0, 1], minus `mean`, divided by `std`, channel by channel. */
@@ -95,7 +105,7 @@ export function resolveConfig(options: Partial<ModelConfig> & { variant?: Varian
   // Whoever gives a size, and no more, means the whole picture.
   if (given.imageSize !== undefined && given.resizeSize === undefined) config.resizeSize = null;
   // Class names decide the number of classes where it is not given itself.
-  if (given.classes && given.numClasses === undefined) config.numClasses = given.classes.length;
+  if (given.classes && given.numClasses === undefined) config.numClasses = checkNames('classes', given.classes).length;
   return checkConfig(config);
 }
 
@@ -108,8 +118,7 @@ export function checkConfig(config: ModelConfig): ModelConfig {
   checkInteger('inChannels', config.inChannels, 1, LARGEST);
   checkInteger('numClasses', config.numClasses, 1, LARGEST);
   checkBoolean('bottleneck', config.bottleneck);
-  checkNumber('compression', config.compression, 0, 1);
-  if (config.compression === 0) throw invalidArgument('compression', 'above 0 and at most 1', 0);
+  checkPositive('compression', config.compression, 1);
   checkNumber('dropRate', config.dropRate, 0, 1, true);
   checkOneOf('stem', config.stem, ['imagenet', 'cifar']);
   checkOneOf('dropPlacement', config.dropPlacement, ['layer', 'convolution']);
@@ -126,7 +135,8 @@ function checkBlocks({ blockConfig, growthRate, initChannels, compression }: Mod
   if (!Array.isArray(blockConfig) || blockConfig.length < 1 || blockConfig.length > 16)
     throw invalidArgument('blockConfig', 'an array of 1 to 16 whole numbers, the layers of each block', blockConfig);
   let channels = initChannels;
-  blockConfig.forEach((layers, index) => {
+  // Not forEach, which skips holes.
+  for (const [index, layers] of blockConfig.entries()) {
     checkInteger(`blockConfig[${index}]`, layers, 1, 10_000);
     channels += layers * growthRate;
     if (index + 1 === blockConfig.length) return;
@@ -136,7 +146,7 @@ function checkBlocks({ blockConfig, growthRate, initChannels, compression }: Mod
         `compression ${compression} leaves no channel of the ${channels} after block ${index + 1}. Use a larger one.`,
       );
     channels = Math.floor(channels * compression);
-  });
+  }
 }
 
 function checkNormalization({ normalization, inChannels }: ModelConfig): void {
@@ -146,16 +156,14 @@ function checkNormalization({ normalization, inChannels }: ModelConfig): void {
     const list: unknown = normalization[key];
     if (!Array.isArray(list) || list.length !== inChannels)
       throw invalidArgument(`normalization.${key}`, `an array of ${inChannels} numbers, one a channel`, list);
-    list.forEach((value, index) => checkNumber(`normalization.${key}[${index}]`, value));
+    for (const [index, value] of list.entries())
+      (key === 'std' ? checkPositive : checkNumber)(`normalization.${key}[${index}]`, value);
   }
-  const zero = normalization.std.findIndex((value) => value <= 0);
-  if (zero >= 0) throw invalidArgument(`normalization.std[${zero}]`, 'above 0', normalization.std[zero]);
 }
 
 function checkClasses({ classes, numClasses }: ModelConfig): void {
   if (classes === null) return;
-  if (!Array.isArray(classes) || !classes.every((name) => typeof name === 'string'))
-    throw invalidArgument('classes', 'an array of names', classes);
+  checkNames('classes', classes);
   if (classes.length !== numClasses)
     throw new DenseNetError(
       'ERR_INVALID_ARGUMENT',
@@ -171,7 +179,29 @@ function checkImageSize({ imageSize, resizeSize }: ModelConfig): void {
   }
   if (!Array.isArray(imageSize) || imageSize.length !== 2)
     throw invalidArgument('imageSize', 'an array [height, width]', imageSize);
-  imageSize.forEach((length, index) => checkInteger(`imageSize[${index}]`, length, 1, 65_535));
+  for (const [index, length] of imageSize.entries()) checkInteger(`imageSize[${index}]`, length, 1, 65_535);
+}
+
+/** The values of all parameters and buffers of a network. */
+export function stateLength(config: ModelConfig): number {
+  const { growthRate, bottleneck, bottleneckSize, blockConfig, compression, inChannels, numClasses } = config;
+  const norm = (channels: number): number => 4 * channels; // weight, bias, mean and variance; some files have no count of batches
+  const width = bottleneckSize * growthRate;
+  let channels = config.initChannels;
+  let sum = config.stem === 'imagenet' ? 49 * inChannels * channels + norm(channels) : 9 * inChannels * channels;
+  for (const [index, layers] of blockConfig.entries()) {
+    for (let layer = 0; layer < layers; layer += 1) {
+      sum +=
+        norm(channels) +
+        (bottleneck ? channels * width + norm(width) + 9 * width * growthRate : 9 * channels * growthRate);
+      channels += growthRate;
+    }
+    if (index + 1 === blockConfig.length) break;
+    const kept = Math.floor(channels * compression);
+    sum += norm(channels) + channels * kept;
+    channels = kept;
+  }
+  return sum + norm(channels) + (channels + 1) * numClasses;
 }
 
 /** The height, or the width, of the last feature map for an image of that height or width; 0 when nothing is left. */

@@ -6,6 +6,7 @@ import {
   checkNames,
   checkOneOf,
   checkOptions,
+  checkPath,
   checkString,
   didYouMean,
   invalidArgument,
@@ -15,13 +16,14 @@ import type { LoadReport } from '../weights/fit';
 import { findPretrained, pretrainedKeys, type PretrainedName, type PretrainedOptions } from '../weights/hub';
 import { imagenetClasses } from './imagenet';
 import { readWeights, writeWeights, type LoadWeightsOptions, type SaveWeightsOptions } from './weights';
-import { checkImageLength, configFromFile, configKeys, resolveConfig, type ModelConfig } from './config';
+import { checkImageLength, configFromFile, configKeys, resolveConfig, stateLength, type ModelConfig } from './config';
 import { attachHandle, ModelHandle } from './handle';
 import { predict, type Prediction, type PredictInput, type PredictOptions } from './prediction';
 import type { Variant } from './variants';
 import { withFileSource } from '../weights/byte-source';
 import { readCheckpoint } from '../weights/checkpoint';
 import { metadataToConfig } from '../weights/config-metadata';
+import { readStateDict } from '../weights/state-dict';
 
 /** Where a model computes. `auto`: CUDA where it works, otherwise the CPU (`runtimeInfo()` says why). */
 export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
@@ -51,6 +53,11 @@ export class DenseNet {
 
   /** Use {@link DenseNet.create} or {@link DenseNet.load}. */
   private constructor(handle: ModelHandle) {
+    if (!((handle as unknown) instanceof ModelHandle))
+      throw new DenseNetError(
+        'ERR_INVALID_ARGUMENT',
+        'a model is made by DenseNet.create or DenseNet.load, not by `new`.',
+      );
     this.#handle = handle;
     attachHandle(this, handle);
   }
@@ -76,10 +83,14 @@ export class DenseNet {
    * @throws DenseNetError `ERR_FILE`, `ERR_FILE_FORMAT` or `ERR_WEIGHTS_MISMATCH`.
    */
   static async load(path: string, options?: { device?: Device }): Promise<DenseNet> {
-    checkString('path', path);
+    checkPath('path', path);
     const device = checkDevice(checkOptions('options', options, ['device']).device);
-    const { metadata } = await withFileSource(path, readCheckpoint);
-    const stored = metadataToConfig(metadata);
+    const { metadata, held } = await withFileSource(path, async (source) => {
+      const checkpoint = await readCheckpoint(source);
+      const { entries } = readStateDict(path, checkpoint);
+      return { metadata: checkpoint.metadata, held: entries.reduce((sum, { shape }) => sum + elementCount(shape), 0) };
+    });
+    const stored = metadataToConfig(path, metadata);
     if (stored === undefined)
       throw new DenseNetError(
         'ERR_FILE_FORMAT',
@@ -87,7 +98,15 @@ export class DenseNet {
           `const model = await DenseNet.create({ variant: 'densenet121', numClasses: 1000 }), then ` +
           `await model.loadWeights(${show(path)}).`,
       );
-    const model = await DenseNet.#make(configFromFile(path, stored), device, undefined);
+    const config = configFromFile(path, stored);
+    const needed = stateLength(config);
+    // Before the network is made: a damaged configuration may describe one that no memory holds.
+    if (needed > held)
+      throw new DenseNetError(
+        'ERR_WEIGHTS_MISMATCH',
+        `${path} does not fit the model that its configuration describes: that has ${needed} values, and the file holds ${held}. Nothing was loaded; get or save the file anew.`,
+      );
+    const model = await DenseNet.#make(config, device, undefined);
     try {
       await model.loadWeights(path);
     } catch (error) {
@@ -174,8 +193,8 @@ export class DenseNet {
    * @throws DenseNetError `ERR_INPUT_TOO_SMALL`, `ERR_NON_FINITE_INPUT`.
    */
   async forward(input: TensorData): Promise<TensorData> {
-    this.#checkInput('input', input);
-    return this.#handle.call((native) => native.forward(input));
+    const images = this.#checkInput('input', input);
+    return this.#handle.call((native) => native.forward(images));
   }
 
   /**
@@ -187,7 +206,7 @@ export class DenseNet {
    * @returns Float32, N×channels×height×width, under each name.
    */
   async features(input: TensorData, options?: { taps?: string[] }): Promise<Record<string, TensorData>> {
-    this.#checkInput('input', input);
+    const images = this.#checkInput('input', input);
     const { taps = ['norm5'] } = checkOptions('options', options, ['taps']);
     const known = tapNames(this.#handle.config);
     if (!Array.isArray(taps) || taps.length === 0) throw invalidArgument('taps', 'an array of names', taps);
@@ -199,7 +218,8 @@ export class DenseNet {
         `taps must name parts of the network, ${known.join(', ')}; got ${show(tap)}.${hint}`,
       );
     }
-    return Object.fromEntries(await this.#handle.call((native) => native.features(input, taps)));
+    const wanted = [...taps];
+    return Object.fromEntries(await this.#handle.call((native) => native.features(images, wanted)));
   }
 
   /**
@@ -284,9 +304,10 @@ export class DenseNet {
     const names = typeof classes === 'number' ? null : checkNames('classes', classes);
     const count = checkInteger('classes', names?.length ?? classes, 1, 1_000_000);
     this.#handle.assertIdle('replaceClassifier');
-    await this.#handle.call((native) => {
+    this.#handle.setTrainable('classifier', true);
+    await this.#handle.callAlone(async (native) => {
+      await native.replaceClassifier(count, undefined);
       this.#handle.setClassifier(count, names);
-      return native.replaceClassifier(count, undefined);
     });
   }
 
@@ -306,9 +327,12 @@ export class DenseNet {
     await this.dispose();
   }
 
-  #checkInput(name: string, input: TensorData): void {
+  /** The images, which no later change of `input` reaches. */
+  #checkInput(name: string, input: TensorData): TensorData {
     this.#handle.assertUsable();
-    checkImageLength(this.#handle.config, checkImages(name, input, this.#handle.config.inChannels).shape);
+    const images = checkImages(name, input, this.#handle.config.inChannels);
+    checkImageLength(this.#handle.config, images.shape);
+    return this.#handle.keep(images);
   }
 
   #setTrainable(call: string, prefix: string | undefined, trainable: boolean, adapting: boolean): void {

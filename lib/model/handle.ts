@@ -1,6 +1,8 @@
+import { types } from 'node:util';
 import { DenseNetError, toDenseNetError } from '../errors';
 import { didYouMean, show } from '../validate';
 import type { Native, NativeModel, NativeStateInfo } from '../native';
+import { copyTensor, type TensorData } from '../tensor';
 import type { ModelConfig } from './config';
 
 /** A training run, as far as its model is concerned. */
@@ -56,7 +58,27 @@ export class ModelHandle {
     this.assertUsable();
     while (this.gate !== undefined) await this.gate;
     this.assertUsable();
-    return translated(native(this.native));
+    return translated(() => native(this.native));
+  }
+
+  /** A native call that changes what later calls depend on: they wait for its end. */
+  async callAlone<Result>(native: (model: NativeModel) => Promise<Result>): Promise<Result> {
+    this.assertUsable();
+    while (this.gate !== undefined) await this.gate;
+    this.assertUsable();
+    let open = (): void => undefined;
+    this.gate = new Promise((resolve) => (open = resolve));
+    try {
+      return await translated(() => native(this.native));
+    } finally {
+      this.gate = undefined;
+      open();
+    }
+  }
+
+  /** A tensor as it is now: a copy where the next call has to wait, or where its memory is shared with other threads. */
+  keep(tensor: TensorData): TensorData {
+    return this.gate !== undefined || types.isSharedArrayBuffer(tensor.data.buffer) ? copyTensor(tensor) : tensor;
   }
 
   /** A native call that first has something to prepare, such as a file to read; later calls wait behind it. */
@@ -72,12 +94,12 @@ export class ModelHandle {
     try {
       const prepared = await prepare();
       this.assertUsable();
-      result = native(this.native, prepared);
+      result = translated(() => native(this.native, prepared));
     } finally {
       this.gate = undefined;
       open();
     }
-    return translated(result);
+    return result;
   }
 
   /** Whether a parameter learns. */
@@ -118,19 +140,19 @@ export class ModelHandle {
     return [...names];
   }
 
-  /** Takes over a new classifier: its shape, its learning parameters, and the classes' names. */
+  /** Takes over a new classifier: its shape and the classes' names. */
   setClassifier(numClasses: number, classes: string[] | null): void {
     this.config = { ...this.config, numClasses, classes };
     this.state = this.state.map((entry) =>
       entry.name.startsWith('classifier.') ? { ...entry, shape: [numClasses, ...entry.shape.slice(1)] } : entry,
     );
-    this.setTrainable('classifier', true);
   }
 }
 
-async function translated<Result>(call: Promise<Result>): Promise<Result> {
+/** Also what native code throws at once, when it cannot make sense of an argument. */
+async function translated<Result>(call: () => Promise<Result>): Promise<Result> {
   try {
-    return await call;
+    return await call();
   } catch (error) {
     throw toDenseNetError(error);
   }
@@ -149,7 +171,7 @@ export function handleOf(model: unknown): ModelHandle {
   if (handle === undefined)
     throw new DenseNetError(
       'ERR_INVALID_ARGUMENT',
-      'model must be a DenseNet made by DenseNet.create or DenseNet.load.',
+      `model must be a DenseNet made by DenseNet.create or DenseNet.load; got ${show(model)}.`,
     );
   return handle;
 }

@@ -37,10 +37,8 @@ export async function predict(
   input: PredictInput,
   options?: PredictOptions,
 ): Promise<Prediction[]> {
-  const { numClasses } = handle.config;
-  const given = checkOptions('options', options, ['topK', 'batchSize']);
-  const { topK = Math.min(5, numClasses), batchSize = 16 } = given;
-  checkInteger('topK', topK, 1, numClasses);
+  const { topK, batchSize = 16 } = checkOptions('options', options, ['topK', 'batchSize']);
+  if (topK !== undefined) checkInteger('topK', topK, 1, handle.config.numClasses);
   checkInteger('batchSize', batchSize, 1, 65_536);
   const sources = toSources(input);
   if (sources === undefined) return classify(handle, input as TensorData, topK);
@@ -86,10 +84,17 @@ function joinEqual(pictures: readonly TensorData[]): TensorData[] {
   });
 }
 
-async function classify(handle: ModelHandle, images: TensorData, topK: number): Promise<Prediction[]> {
-  checkImageLength(handle.config, checkImages('images', images, handle.config.inChannels).shape);
-  const top = await handle.call((native) => native.predict(images, topK));
-  return toPredictions(top, handle.config.classes);
+async function classify(handle: ModelHandle, input: TensorData, topK: number | undefined): Promise<Prediction[]> {
+  const images = checkImages('images', input, handle.config.inChannels);
+  checkImageLength(handle.config, images.shape);
+  const kept = handle.keep(images);
+  return handle.call(async (native) => {
+    // Those of this call's turn: one in front of it may have changed them, and one behind it may yet.
+    const { numClasses, classes } = handle.config;
+    const k = topK ?? Math.min(5, numClasses);
+    checkInteger('topK', k, 1, numClasses);
+    return toPredictions(await native.predict(kept, k), classes);
+  });
 }
 
 function toPredictions(

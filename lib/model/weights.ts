@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { DenseNetError } from '../errors';
 import type { FilePiece } from '../native';
-import { checkBoolean, checkOneOf, checkOptions, checkString } from '../validate';
+import { checkBoolean, checkOneOf, checkOptions, checkPath } from '../validate';
 import { withFileSource } from '../weights/byte-source';
 import { readCheckpoint } from '../weights/checkpoint';
 import { configToMetadata } from '../weights/config-metadata';
@@ -35,7 +35,7 @@ export async function readWeights(
   file: string,
   options?: LoadWeightsOptions,
 ): Promise<LoadReport> {
-  checkString('path', file);
+  checkPath('path', file);
   const given = checkOptions('options', options, ['strict', 'adaptInput', 'adaptClassifier']);
   const { strict = true, adaptInput = false, adaptClassifier = false } = given;
   checkBoolean('strict', strict);
@@ -77,12 +77,16 @@ function fitState(handle: ModelHandle, file: string, { entries, others }: StateD
 
 /** Writes a model's weights and configuration. */
 export async function writeWeights(handle: ModelHandle, file: string, options?: SaveWeightsOptions): Promise<void> {
-  checkString('path', file);
+  checkPath('path', file);
   const { format = 'safetensors' } = checkOptions('options', options, ['format']);
   checkOneOf('format', format, ['safetensors', 'pth']);
-  const metadata = configToMetadata(handle.config);
-  const pieces = format === 'pth' ? torchZipPieces(handle.entries, metadata) : safetensorsPieces(handle, metadata);
-  await handle.call((native) => native.save(path.resolve(file), pieces));
+  const target = path.resolve(file);
+  await handle.call((native) => {
+    // Not before: a call in front of this one may change the classifier.
+    const metadata = configToMetadata(handle.config);
+    const pieces = format === 'pth' ? torchZipPieces(handle.entries, metadata) : safetensorsPieces(handle, metadata);
+    return native.save(target, pieces);
+  });
 }
 
 function safetensorsPieces({ entries }: ModelHandle, metadata: Record<string, string>): FilePiece[] {

@@ -70,6 +70,7 @@ export class EventBuffer implements AsyncIterableIterator<TrainingEvent> {
 
   /** No event follows. With a failure, the listener gets it after the events that are left. */
   end(failure?: { reason: unknown }): void {
+    if (this.ended) return;
     this.ended = true;
     const [first, ...rest] = this.waiting.splice(0);
     if (first !== undefined && failure !== undefined) first.reject(failure.reason);

@@ -5,6 +5,7 @@ import {
   checkNumber,
   checkOneOf,
   checkOptions,
+  checkPositive,
   checkString,
   invalidArgument,
 } from '../validate';
@@ -119,8 +120,7 @@ function resolveGroups(
   stages: readonly string[][],
   checkPrefix: (prefix: string) => void,
 ): (Rates & { prefix: string })[] {
-  checkNumber('optimizer.layerDecay', layerDecay, 0, 1);
-  if (layerDecay === 0) throw invalidArgument('optimizer.layerDecay', 'above 0 and at most 1', layerDecay);
+  checkPositive('optimizer.layerDecay', layerDecay, 1);
   if (!Array.isArray(groups)) throw invalidArgument('optimizer.groups', 'an array of groups', groups);
   const decayed =
     layerDecay === 1
@@ -128,7 +128,7 @@ function resolveGroups(
       : stages.flatMap((prefixes, stage) =>
           prefixes.map((prefix) => ({ prefix, lr: lr * layerDecay ** stage, weightDecay })),
         );
-  const own = groups.map((group: ParameterGroup, index) => {
+  const own = Array.from(groups, (group: ParameterGroup, index) => {
     const name = `optimizer.groups[${index}]`;
     const given = checkOptions(name, group, ['prefix', 'lr', 'weightDecay']);
     checkPrefix(checkString(`${name}.prefix`, given.prefix));
@@ -148,12 +148,6 @@ interface Rates {
 
 const groupKeys = ['groups', 'layerDecay'] as const;
 
-function checkRate(lr: unknown): number {
-  const rate = checkNumber('optimizer.lr', lr, 0);
-  if (rate === 0) throw invalidArgument('optimizer.lr', 'above 0', rate);
-  return rate;
-}
-
 function resolveSgd(options: SgdOptions): Rates {
   const {
     lr,
@@ -161,7 +155,7 @@ function resolveSgd(options: SgdOptions): Rates {
     nesterov = false,
     weightDecay = 0,
   } = checkOptions('optimizer', options, ['type', 'lr', 'momentum', 'nesterov', 'weightDecay', ...groupKeys]);
-  checkRate(lr);
+  checkPositive('optimizer.lr', lr);
   checkNumber('optimizer.momentum', momentum, 0, 1, true);
   checkBoolean('optimizer.nesterov', nesterov);
   checkNumber('optimizer.weightDecay', weightDecay, 0);
@@ -178,11 +172,11 @@ function resolveAdam(options: AdamOptions): Rates {
     eps = 1e-8,
     weightDecay = options.type === 'adamw' ? 0.01 : 0,
   } = checkOptions('optimizer', options, ['type', 'lr', 'betas', 'eps', 'weightDecay', ...groupKeys]);
-  checkRate(lr);
+  checkPositive('optimizer.lr', lr);
   if (!Array.isArray(betas) || betas.length !== 2)
     throw invalidArgument('optimizer.betas', 'an array of two numbers', betas);
-  betas.forEach((beta, index) => checkNumber(`optimizer.betas[${index}]`, beta, 0, 1, true));
-  if (checkNumber('optimizer.eps', eps, 0) === 0) throw invalidArgument('optimizer.eps', 'above 0', eps);
+  for (const [index, beta] of betas.entries()) checkNumber(`optimizer.betas[${index}]`, beta, 0, 1, true);
+  checkPositive('optimizer.eps', eps);
   checkNumber('optimizer.weightDecay', weightDecay, 0);
   return { type, lr, betas: [...betas], eps, weightDecay } as Rates;
 }

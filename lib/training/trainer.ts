@@ -1,4 +1,4 @@
-import { checkTransforms, type Transform } from '../data/transforms';
+import { checkTransforms, type Transform } from '../data/transform';
 import type { Dataset } from '../data/dataset';
 import { DenseNetError, toDenseNetError } from '../errors';
 import { checkImageLength, finalLength } from '../model/config';
@@ -7,7 +7,16 @@ import { handleOf, type ModelHandle } from '../model/handle';
 import { stagesOf } from '../model/stages';
 import type { NativeFitPlan, NativeTrainer } from '../native';
 import { checkImages, type TensorData } from '../tensor';
-import { checkBoolean, checkInteger, checkOptions, checkSignal, invalidArgument, typedArrayKind } from '../validate';
+import {
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  checkSignal,
+  invalidArgument,
+  isSignal,
+  show,
+  typedArrayKind,
+} from '../validate';
 import { toEvaluation, type Evaluation } from './evaluation';
 import type { EpochEvent, History, TrainingEvent } from './events';
 import { resolveTrainerOptions, type TrainerOptions } from './options';
@@ -97,17 +106,25 @@ export class Trainer {
   async step(batch: LabelledBatch): Promise<StepResult> {
     this.#handle.assertIdle('step');
     const { images, labels } = checkOptions('batch', batch, ['images', 'labels']);
-    const { shape } = checkImages('images', images, this.#handle.config.inChannels);
+    const { inChannels, numClasses } = this.#handle.config;
+    const checked = checkImages('images', images, inChannels);
+    const { shape } = checked;
     this.#checkTrainable(shape, shape[0] ?? 0);
-    const indices = checkLabels(labels, shape[0] ?? 0);
+    const indices = checkLabels(labels, shape[0] ?? 0, numClasses);
     const trainer = this.#attach();
-    return this.#handle.call(() => trainer.step(images, { data: indices, shape: [indices.length] }));
+    const kept = this.#handle.keep(checked);
+    return this.#handle.call(() => trainer.step(kept, { data: indices, shape: [indices.length] }));
   }
 
   /** Trains on a data set. The run begins at once; bad arguments make it reject. */
   fit(data: Dataset, options: FitOptions): TrainingRun {
-    const signal = (options as FitOptions | undefined)?.signal;
-    return new Run({ start: (emit, control) => this.#fit(data, options, emit, control) }, signal);
+    const signal: unknown = (options as FitOptions | undefined)?.signal;
+    // A signal that is none makes the run reject, like every other bad argument.
+    const work = {
+      start: (emit: (event: TrainingEvent) => void, control: AbortController) =>
+        this.#fit(data, options, emit, control),
+    };
+    return new Run(work, isSignal(signal) ? signal : undefined);
   }
 
   /** Goes once over a data set in evaluation mode, without augmentation. */
@@ -124,13 +141,17 @@ export class Trainer {
     try {
       const evaluation = await this.#handle.callPrepared(
         () => uploadDataset(this.#handle.core, data, signal),
-        (_, dataset) => trainer.evaluate(dataset, batchSize),
+        async (_, dataset) => {
+          // Those of this moment: a call behind this one may change them while it runs.
+          const { classes, numClasses } = this.#handle.config;
+          const labels = classes ?? Array.from({ length: numClasses }, (_, index) => String(index));
+          return { found: await trainer.evaluate(dataset, batchSize), labels };
+        },
       );
       signal?.throwIfAborted();
-      if (evaluation === undefined)
+      if (evaluation.found === undefined)
         throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of during the evaluation.');
-      const { classes, numClasses } = this.#handle.config;
-      return toEvaluation(evaluation, classes ?? Array.from({ length: numClasses }, (_, index) => String(index)));
+      return toEvaluation(evaluation.found, evaluation.labels);
     } finally {
       signal?.removeEventListener('abort', stop);
     }
@@ -263,10 +284,10 @@ export class Trainer {
 }
 
 /** Labels as class indices; whether they are classes of the model is checked natively, for every path alike. */
-function checkLabels(labels: unknown, count: number): Int32Array {
-  const list: unknown = Array.isArray(labels) ? labels : (labels as Partial<TensorData> | null | undefined)?.data;
-  const isArray = Array.isArray(list);
-  if (!isArray && !['Int32Array', 'BigInt64Array', 'Uint8Array'].includes(typedArrayKind(list) ?? ''))
+function checkLabels(labels: unknown, count: number, numClasses: number): Int32Array {
+  const tensor = Array.isArray(labels) ? undefined : (labels as Partial<TensorData> | null | undefined);
+  const list: unknown = tensor === undefined ? labels : tensor?.data;
+  if (!Array.isArray(list) && !['Int32Array', 'BigInt64Array', 'Uint8Array'].includes(typedArrayKind(list) ?? ''))
     throw invalidArgument(
       'labels',
       'an array of class indices, or { data, shape } with an Int32Array, BigInt64Array or Uint8Array',
@@ -278,13 +299,15 @@ function checkLabels(labels: unknown, count: number): Int32Array {
       'ERR_INVALID_ARGUMENT',
       `labels has ${values.length} labels for ${count} images. Give one label an image.`,
     );
+  if (tensor != null && String(tensor.shape) !== String([count]))
+    throw invalidArgument('labels.shape', `[${count}], one label an image`, tensor.shape);
   return Int32Array.from({ length: count }, (_, index) => {
-    const label = Number(values[index]);
-    if (typeof values[index] === 'string' || !Number.isInteger(label) || Math.abs(label) > 0x7fffffff)
-      throw new DenseNetError(
-        'ERR_LABEL_OUT_OF_RANGE',
-        `labels[${index}] must be a class index, a whole number from 0; got ${String(values[index])}.`,
-      );
-    return label;
+    const given: unknown = values[index];
+    const label = typeof given === 'bigint' ? Number(given) : given;
+    if (typeof label === 'number' && Number.isInteger(label) && Math.abs(label) <= 0x7fffffff) return label;
+    throw new DenseNetError(
+      'ERR_LABEL_OUT_OF_RANGE',
+      `labels[${index}] must be a class index, a whole number from 0 to ${numClasses - 1}; got ${show(given)}.`,
+    );
   });
 }

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { DenseNetError } from '../errors';
 
@@ -57,7 +58,8 @@ export async function withFileSource<Result>(
 ): Promise<Result> {
   let file: FileHandle;
   try {
-    file = await open(path, 'r');
+    // Without O_NONBLOCK a named pipe would be waited for until somebody writes to it.
+    file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
     throw cannotRead(path, error);
   }

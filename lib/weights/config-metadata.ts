@@ -1,4 +1,6 @@
 import { DenseNetError } from '../errors';
+import { show } from '../validate';
+import { findDuplicateKey } from './json';
 
 const versionKey = 'libtorch_densenet.version';
 const configKey = 'libtorch_densenet.config';
@@ -14,23 +16,32 @@ export function configToMetadata(config: object): Record<string, string> {
 /**
  * The configuration that a file's metadata hold, its fields unchecked; nothing when there is none.
  *
+ * @param path For messages.
  * @throws DenseNetError `ERR_FILE_FORMAT` when there is one that cannot be read.
  */
-export function metadataToConfig(metadata: Readonly<Record<string, string>>): Record<string, unknown> | undefined {
+export function metadataToConfig(
+  path: string,
+  metadata: Readonly<Record<string, string>>,
+): Record<string, unknown> | undefined {
   const text = metadata[configKey];
   if (text === undefined) return undefined;
   const version = metadata[versionKey];
+  const fault = (what: string, cause?: unknown): DenseNetError =>
+    new DenseNetError('ERR_FILE_FORMAT', `${path} has a configuration that cannot be used: it ${what}.`, { cause });
   if (version !== layoutVersion)
-    throw new DenseNetError(
-      'ERR_FILE_FORMAT',
-      `the file's configuration has version ${String(version)}, and this package reads version ${layoutVersion}. Use a newer package.`,
+    throw fault(
+      version === undefined
+        ? 'has no version. Save the file anew, or create the model and call loadWeights'
+        : `has version ${version}, and this package reads version ${layoutVersion}. A newer package may read it`,
     );
+  let config: unknown;
   try {
-    const config: unknown = JSON.parse(text);
-    if (typeof config === 'object' && config !== null && !Array.isArray(config))
-      return config as Record<string, unknown>;
+    config = JSON.parse(text);
   } catch (error) {
-    throw new DenseNetError('ERR_FILE_FORMAT', "the file's configuration is not JSON.", { cause: error });
+    throw fault('is not JSON', error);
   }
-  throw new DenseNetError('ERR_FILE_FORMAT', "the file's configuration is not an object.");
+  if (typeof config !== 'object' || config === null || Array.isArray(config)) throw fault('is not an object');
+  const duplicate = findDuplicateKey(Buffer.from(text));
+  if (duplicate !== undefined) throw fault(`has the key ${show(duplicate)} twice`);
+  return config as Record<string, unknown>;
 }

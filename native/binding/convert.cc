@@ -1,8 +1,12 @@
 #include "binding/convert.h"
 
+#include <cstdint>
 #include <cstring>
 #include <map>
 #include <utility>
+
+#include "binding/task.h"
+#include "core/error.h"
 
 namespace densenet::binding {
 
@@ -164,6 +168,16 @@ HostTensor to_host_tensor(const Napi::Value& value) {
   tensor.dtype = dtype_of(array);
   tensor.shape = numbers<std::int64_t>(object.Get("shape"));
   tensor.bytes = array.ByteLength();
+  // TypeScript has checked this, of a value that JavaScript may have changed since; what follows trusts it.
+  std::size_t needed = element_size(tensor.dtype);
+  for (const std::int64_t length : tensor.shape) {
+    if (length < 0 || __builtin_mul_overflow(needed, static_cast<std::size_t>(length), &needed)) needed = SIZE_MAX;
+  }
+  if (needed != tensor.bytes) {
+    throw Napi::Error(array.Env(), to_js_error(array.Env(), {.code = code::kInvalidArgument,
+                                                             .message = "a tensor's values do not agree with its "
+                                                                        "shape. Do not change it during the call."}));
+  }
   // Copied at once: JavaScript may change or transfer its array while the call waits.
   tensor.data = std::make_shared_for_overwrite<std::byte[]>(tensor.bytes);  // NOLINT(modernize-avoid-c-arrays)
   const auto* bytes = static_cast<const std::byte*>(array.ArrayBuffer().Data());

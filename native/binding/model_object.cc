@@ -178,8 +178,7 @@ Napi::Value ModelObject::save(const Napi::CallbackInfo& info) {
 Napi::Value ModelObject::set_trainable(const Napi::CallbackInfo& info) {
   return run_task(
       info.Env(), *worker_, JobKind::kExclusive,
-      [model = model_, prefix = info[0].As<Napi::String>().Utf8Value(),
-       trainable = info[1].As<Napi::Boolean>().Value(),
+      [model = model_, prefix = info[0].As<Napi::String>().Utf8Value(), trainable = info[1].As<Napi::Boolean>().Value(),
        adapting = info[2].As<Napi::Boolean>().Value()] { model->set_trainable(prefix, trainable, adapting); },
       to_undefined);
 }

@@ -47,14 +47,15 @@ std::optional<Batch> TensorBatches::next() {
   return Batch{.images = images.to(device_), .labels = labels.to(device_, at::kLong)};
 }
 
-void check_labels(const at::Tensor& labels, std::int64_t num_classes) {
+void check_labels(const at::Tensor& labels, std::int64_t num_classes, const char* what) {
   const at::Tensor bad = at::logical_or(labels.lt(0), labels.ge(num_classes)).nonzero();
   if (bad.size(0) == 0) return;
   const auto index = bad[0].item<std::int64_t>();
-  throw Error(code::kLabelOutOfRange,
-              "labels[" + std::to_string(index) + "] is " + std::to_string(labels[index].item<std::int64_t>()) +
-                  ", but the model has " + std::to_string(num_classes) + " classes, so a label is from 0 to " +
-                  std::to_string(num_classes - 1) + ". Mend the label, or create the model with more classes.");
+  throw Error(code::kLabelOutOfRange, std::string(what) + "[" + std::to_string(index) + "] is " +
+                                          std::to_string(labels[index].item<std::int64_t>()) + ", but the model has " +
+                                          std::to_string(num_classes) + " classes, so a label is from 0 to " +
+                                          std::to_string(num_classes - 1) +
+                                          ". Mend the label, or create the model with more classes.");
 }
 
 }  // namespace densenet

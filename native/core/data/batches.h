@@ -63,6 +63,6 @@ class TensorBatches final : public BatchSource {
 
 /// Throws ERR_LABEL_OUT_OF_RANGE, naming the first label that is no class. On the CPU, always: a label that reaches a
 /// CUDA kernel unchecked would make the device unusable.
-void check_labels(const at::Tensor& labels, std::int64_t num_classes);
+void check_labels(const at::Tensor& labels, std::int64_t num_classes, const char* what);
 
 }  // namespace densenet

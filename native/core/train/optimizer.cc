@@ -49,7 +49,8 @@ void Optimizer::follow(const torch::nn::Module& module) {
   std::vector<Slot> slots;
   for (const auto& item : module.named_parameters()) {
     const at::Tensor& parameter = item.value();
-    const auto known = std::ranges::find_if(slots_, [&](const Slot& slot) { return slot.parameter.is_same(parameter); });
+    const auto known =
+        std::ranges::find_if(slots_, [&](const Slot& slot) { return slot.parameter.is_same(parameter); });
     slots.push_back(known != slots_.end() ? *known : Slot{.parameter = parameter, .group = group_of(item.key())});
   }
   slots_ = std::move(slots);
@@ -93,9 +94,8 @@ void Optimizer::step_sgd(const std::vector<Slot*>& slots, double learning_rate, 
     if (first_step) slot->first = at::empty_like(slot->parameter);  // the kernel fills it with the gradient
     lists.first.push_back(slot->first);
   }
-  at::_fused_sgd_(lists.parameters, lists.gradients, lists.first, weight_decay, options_.momentum,
-                  learning_rate, /*dampening=*/0.0, options_.nesterov, /*maximize=*/false,
-                  first_step && options_.momentum != 0.0);
+  at::_fused_sgd_(lists.parameters, lists.gradients, lists.first, weight_decay, options_.momentum, learning_rate,
+                  /*dampening=*/0.0, options_.nesterov, /*maximize=*/false, first_step && options_.momentum != 0.0);
 }
 
 void Optimizer::step_adam(const std::vector<Slot*>& slots, double learning_rate, double weight_decay) const {

@@ -6,8 +6,10 @@
 
 #include <chrono>
 #include <cmath>
+#include <cstddef>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/data/batches.h"
 #include "core/data/images.h"
@@ -38,9 +40,9 @@ at::Generator make_generator(c10::Device device, std::uint64_t seed) {
   return generator;
 }
 
-void check_dataset(const Dataset& dataset, const Model& model, const char* what) {
-  check_finite(view_of(dataset.images), what);
-  check_labels(view_of(dataset.labels), model.config().num_classes);
+void check_dataset(const Dataset& dataset, const Model& model, const char* images, const char* labels) {
+  check_finite(view_of(dataset.images), images);
+  check_labels(view_of(dataset.labels), model.config().num_classes, labels);
 }
 
 /// The rates of an epoch, group by group.
@@ -76,6 +78,24 @@ class RunData {
   std::optional<TensorBatches> features_;
 };
 
+/// Batch norm's statistics as they were before a step: forward has moved them when the loss turns out not to be finite,
+/// and one NaN in them would stay in every later prediction.
+class Statistics {
+ public:
+  explicit Statistics(const NetworkImpl& network) : buffers_(network.buffers()) {
+    copies_.reserve(buffers_.size());
+    for (const at::Tensor& buffer : buffers_) copies_.push_back(buffer.clone());
+  }
+
+  void restore() const {
+    for (std::size_t index = 0; index < buffers_.size(); ++index) buffers_[index].copy_(copies_[index]);
+  }
+
+ private:
+  std::vector<at::Tensor> buffers_;
+  std::vector<at::Tensor> copies_;
+};
+
 }  // namespace
 
 struct Trainer::State {
@@ -96,8 +116,9 @@ struct Trainer::State {
 
   /// The logits of a batch of images in training mode.
   at::Tensor forward(const Batch& batch) const;
-  /// Loss, backward pass and optimizer step for logits.
-  StepResult learn(const at::Tensor& logits, const at::Tensor& labels, const std::vector<double>& rates);
+  /// Loss, backward pass and optimizer step for logits; `before` is put back where the step is not taken.
+  StepResult learn(const at::Tensor& logits, const at::Tensor& labels, const std::vector<double>& rates,
+                   const Statistics& before);
   StepResult train_on(const Batch& batch, bool pooled, const std::vector<double>& rates);
 
   /// Makes the features ready where they can be kept. Returns false when it was stopped.
@@ -115,14 +136,17 @@ at::Tensor Trainer::State::forward(const Batch& batch) const {
 
 StepResult Trainer::State::train_on(const Batch& batch, bool pooled, const std::vector<double>& rates) {
   optimizer.clear_gradients();
-  return learn(pooled ? model->network().classify(batch.images) : forward(batch), batch.labels, rates);
+  const Statistics before(model->network());
+  return learn(pooled ? model->network().classify(batch.images) : forward(batch), batch.labels, rates, before);
 }
 
-StepResult Trainer::State::learn(const at::Tensor& logits, const at::Tensor& labels, const std::vector<double>& rates) {
-  const at::Tensor loss = at::cross_entropy_loss(logits, labels, {}, at::Reduction::Mean, /*ignore_index=*/-100,
-                                                 options.label_smoothing);
+StepResult Trainer::State::learn(const at::Tensor& logits, const at::Tensor& labels, const std::vector<double>& rates,
+                                 const Statistics& before) {
+  const at::Tensor loss =
+      at::cross_entropy_loss(logits, labels, {}, at::Reduction::Mean, /*ignore_index=*/-100, options.label_smoothing);
   const auto value = loss.item<double>();
   if (!std::isfinite(value)) {
+    before.restore();
     throw Error(code::kNonFiniteLoss, "the loss became " + std::to_string(value) +
                                           "; the step was not taken. Lower the learning rate, or check the images.");
   }
@@ -174,7 +198,7 @@ StepResult Trainer::step(const HostTensor& images, const HostTensor& labels) {
   const at::Tensor pixels = view_of(images);
   const at::Tensor classes = view_of(labels);
   check_finite(pixels, "images");
-  check_labels(classes, state.model->config().num_classes);
+  check_labels(classes, state.model->config().num_classes, "labels");
   const Batch batch{.images = pixels.to(state.device), .labels = classes.to(state.device, at::kLong)};
   state.optimizer.follow(state.model->network());
   return state.train_on(batch, /*pooled=*/false, state.optimizer.base_rates());
@@ -183,8 +207,8 @@ StepResult Trainer::step(const HostTensor& images, const HostTensor& labels) {
 bool Trainer::fit(const DatasetPtr& train, const DatasetPtr& validation, const FitPlan& plan, FitObserver& observer) {
   State& state = *state_;
   const auto stop = [&] { return observer.stop_requested(); };
-  check_dataset(*train, *state.model, "training images");
-  if (validation) check_dataset(*validation, *state.model, "validation images");
+  check_dataset(*train, *state.model, "training images", "training labels");
+  if (validation) check_dataset(*validation, *state.model, "validation images", "validation labels");
   state.optimizer.follow(state.model->network());
   RunData data(*train, plan.batch_size, plan.smallest_batch, state.device);
   std::optional<RunData> held;
@@ -234,7 +258,7 @@ bool Trainer::fit(const DatasetPtr& train, const DatasetPtr& validation, const F
 
 std::optional<Evaluation> Trainer::evaluate(const DatasetPtr& dataset, std::int64_t batch_size,
                                             const std::function<bool()>& stop) {
-  check_dataset(*dataset, *state_->model, "images");
+  check_dataset(*dataset, *state_->model, "images", "labels");
   RunData data(*dataset, batch_size, 1, state_->device);
   return state_->evaluate(data.images(), /*pooled=*/false, stop);
 }
