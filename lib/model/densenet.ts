@@ -1,7 +1,8 @@
 import { DenseNetError, toDenseNetError } from '../errors';
+import type { NativeRunOptions } from '../native';
 import { loadNative } from '../runtime/load';
 import { checkImages, elementCount, type TensorData } from '../tensor';
-import { checkInteger, checkOptions, checkString, didYouMean, invalidArgument, show } from '../validate';
+import { checkInteger, checkOneOf, checkOptions, checkString, didYouMean, invalidArgument, show } from '../validate';
 import {
   readWeights,
   writeWeights,
@@ -24,6 +25,18 @@ export interface CreateOptions extends Partial<ModelConfig> {
   variant?: Variant;
   /** Default `auto`. */
   device?: Device;
+  /**
+   * What computes, default `auto`: the engine, which takes a dense block and what follows it as one operator, and module
+   * by module what it does not cover. `reference`: everything module by module, as the paper draws it. The numbers are
+   * the same up to rounding. Not saved with the model.
+   */
+  implementation?: 'auto' | 'reference';
+  /**
+   * What the engine keeps of a training step's forward pass for its backward pass. `fast`: the outputs of the 1×1
+   * convolutions too; `efficient`: they are computed again, in about a third of the memory; `auto`, the default: fast
+   * where the free memory allows it. Not saved with the model.
+   */
+  memory?: 'auto' | 'fast' | 'efficient';
   /** Decides the first weights; without it they come from libtorch's own generator (see `manualSeed`). */
   seed?: number;
 }
@@ -69,21 +82,33 @@ export class DenseNet {
    *   `runtimeInfo`.
    */
   static async create(options?: CreateOptions): Promise<DenseNet> {
-    const given = checkOptions('options', options, ['variant', 'device', 'seed', ...configKeys]);
+    const given = checkOptions('options', options, [
+      'variant',
+      'device',
+      'seed',
+      'implementation',
+      'memory',
+      ...configKeys,
+    ]);
     const config = resolveConfig(given);
-    return DenseNet.#make(config, checkDevice(given.device), given.seed);
+    return DenseNet.#make(config, checkDevice(given.device), given.seed, checkRunOptions(given));
   }
 
   /**
    * Loads a model from a file that carries its configuration, as {@link DenseNet.saveWeights} writes it.
    *
    * @param path A safetensors file.
-   * @param options `device`, default `auto`.
+   * @param options `device`, `implementation` and `memory`, as for {@link DenseNet.create}.
    * @throws DenseNetError `ERR_FILE`, `ERR_FILE_FORMAT` or `ERR_WEIGHTS_MISMATCH`.
    */
-  static async load(path: string, options?: { device?: Device }): Promise<DenseNet> {
+  static async load(
+    path: string,
+    options?: Pick<CreateOptions, 'device' | 'implementation' | 'memory'>,
+  ): Promise<DenseNet> {
     checkString('path', path);
-    const device = checkDevice(checkOptions('options', options, ['device']).device);
+    const given = checkOptions('options', options, ['device', 'implementation', 'memory']);
+    const device = checkDevice(given.device);
+    const run = checkRunOptions(given);
     const { metadata } = await readSafetensors(path);
     const stored = metadataToConfig(metadata);
     if (stored === undefined)
@@ -91,7 +116,7 @@ export class DenseNet {
         'ERR_FILE_FORMAT',
         `${path} holds weights but no configuration. Create the model with DenseNet.create, then call loadWeights.`,
       );
-    const model = await DenseNet.#make(configFromFile(path, stored), device, undefined);
+    const model = await DenseNet.#make(configFromFile(path, stored), device, undefined, run);
     try {
       await model.loadWeights(path);
     } catch (error) {
@@ -101,11 +126,16 @@ export class DenseNet {
     return model;
   }
 
-  static async #make(config: ModelConfig, device: Device, seed: number | undefined): Promise<DenseNet> {
+  static async #make(
+    config: ModelConfig,
+    device: Device,
+    seed: number | undefined,
+    run: NativeRunOptions,
+  ): Promise<DenseNet> {
     if (seed !== undefined) checkInteger('seed', seed, 0);
     const native = await loadNative();
     try {
-      const model = await native.createModel(config, device, seed);
+      const model = await native.createModel(config, device, seed, run);
       return new DenseNet(new ModelHandle(native, model, config, await model.describeState()));
     } catch (error) {
       throw toDenseNetError(error);
@@ -308,6 +338,15 @@ function checkDevice(device: unknown): Device {
     'ERR_INVALID_ARGUMENT',
     `device must be "auto", "cpu", "cuda" or "cuda:N"; got ${show(device)}.${hint}`,
   );
+}
+
+function checkRunOptions({
+  implementation = 'auto',
+  memory = 'auto',
+}: Pick<CreateOptions, 'implementation' | 'memory'>): NativeRunOptions {
+  checkOneOf('implementation', implementation, ['auto', 'reference']);
+  checkOneOf('memory', memory, ['auto', 'fast', 'efficient']);
+  return { implementation, memory };
 }
 
 /** The parts of `features` whose output can be had, in the order in which they run. */

@@ -9,6 +9,7 @@
 
 #include "core/host_tensor.h"
 #include "core/model/config.h"
+#include "core/model/run_options.h"
 #include "core/train/metrics.h"
 #include "core/train/options.h"
 #include "core/weights/tensor_entry.h"
@@ -18,6 +19,7 @@ namespace densenet::binding {
 
 HostTensor to_host_tensor(const Napi::Value& value);
 ModelConfig to_model_config(const Napi::Object& object);
+RunOptions to_run_options(const Napi::Object& object);
 TrainerOptions to_trainer_options(const Napi::Object& object);
 FitPlan to_fit_plan(const Napi::Object& object);
 std::vector<TensorEntry> to_tensor_entries(const Napi::Array& array);

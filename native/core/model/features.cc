@@ -38,11 +38,21 @@ at::Tensor FeaturesImpl::stem(const at::Tensor& images, const Tap& tap) {
   return output;
 }
 
-at::Tensor FeaturesImpl::forward(const at::Tensor& images, const Tap& tap) {
+std::int64_t FeaturesImpl::pixels_left(const at::Tensor& images) const {
+  const auto left = [&](std::int64_t length) {
+    if (norm0_) length = (((length + 1) / 2) + 1) / 2;
+    for (std::size_t transition = 0; transition < transitions_.size(); ++transition) length /= 2;
+    return length;
+  };
+  return images.size(0) * left(images.size(2)) * left(images.size(3));
+}
+
+template <class RunBlock>
+at::Tensor FeaturesImpl::run(const at::Tensor& images, const Tap& tap, const RunBlock& run_block) {
   at::Tensor output = stem(images, tap);
   for (std::size_t index = 0; index < blocks_.size(); ++index) {
     const std::string number = std::to_string(index + 1);
-    output = blocks_[index]->forward(output);
+    output = run_block(index, output);
     if (tap) tap("denseblock" + number, output);
     if (index == transitions_.size()) break;
     output = transitions_[index]->forward(output);
@@ -51,6 +61,30 @@ at::Tensor FeaturesImpl::forward(const at::Tensor& images, const Tap& tap) {
   output = norm5_->forward(output);
   if (tap) tap("norm5", output);
   return output;
+}
+
+at::Tensor FeaturesImpl::forward(const at::Tensor& images, const Tap& tap) {
+  return run(images, tap, [&](std::size_t index, const at::Tensor& input) { return blocks_[index]->forward(input); });
+}
+
+at::Tensor FeaturesImpl::forward_blocks(const at::Tensor& images, const Tap& tap) {
+  return run(images.contiguous(at::MemoryFormat::ChannelsLast), tap, [&](std::size_t index, const at::Tensor& input) {
+    return blocks_[index]->forward_engine(input, {}, false);
+  });
+}
+
+at::Tensor FeaturesImpl::forward_pooled(const at::Tensor& images, bool keep_products) {
+  at::Tensor output = stem(images.contiguous(at::MemoryFormat::ChannelsLast), nullptr);
+  for (std::size_t index = 0; index < transitions_.size(); ++index) {
+    Transition& transition = transitions_[index];
+    if (transition->drops()) {
+      output = transition->forward(blocks_[index]->forward_engine(output, {}, keep_products));
+    } else {
+      output = blocks_[index]->forward_engine(output, transition->parts(), keep_products);
+    }
+  }
+  const engine::TailParts tail{.kind = engine::TailKind::kGlobal, .norm = parts_of(*norm5_), .conv = {}};
+  return blocks_.back()->forward_engine(output, tail, keep_products);
 }
 
 }  // namespace densenet

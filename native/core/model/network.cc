@@ -29,7 +29,20 @@ NetworkImpl::NetworkImpl(const ModelConfig& config)
   classifier_ = register_module("classifier", torch::nn::Linear(features_->out_channels(), config.num_classes));
 }
 
+bool NetworkImpl::engine_covers(const at::Tensor& images) const {
+  if (run_options_.implementation == Implementation::kReference || !images.is_cpu()) return false;
+  if (images.scalar_type() != at::kFloat && images.scalar_type() != at::kDouble) return false;
+  return is_training() ? features_->pixels_left(images) > 1 : !at::GradMode::is_enabled();
+}
+
 at::Tensor NetworkImpl::forward(const at::Tensor& images, const Tap& tap) {
+  if (engine_covers(images)) {
+    if (!tap) return classifier_->forward(features_->forward_pooled(images, run_options_.memory != MemoryMode::kEfficient));
+    if (!is_training()) {
+      const at::Tensor output = features_->forward_blocks(images, tap).relu_();
+      return classifier_->forward(at::adaptive_avg_pool2d(output, {1, 1}).flatten(1));
+    }
+  }
   const at::Tensor output = features_->forward(images, tap).relu_();
   return classifier_->forward(at::adaptive_avg_pool2d(output, {1, 1}).flatten(1));
 }
