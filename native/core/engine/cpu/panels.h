@@ -40,7 +40,7 @@ DENSENET_INLINE void finish_backward(Tile<S, R>& tile, const NormBackward<typena
   V scale[S::kVectors];
   V shift[S::kVectors];
   V mean[S::kVectors];
-  unrolled<S::kVectors>([&](auto v) {
+  unrolled<S::kVectors>([&](auto v) DENSENET_INLINE_LAMBDA {
     const std::int64_t channel = column + (v * S::kLanes);
     sum_g[v] = load<S>(end.sum_g + channel);
     sum_gx[v] = load<S>(end.sum_gx + channel);
@@ -49,7 +49,7 @@ DENSENET_INLINE void finish_backward(Tile<S, R>& tile, const NormBackward<typena
     mean[v] = load<S>(end.norm.mean + channel);
   });
   const V zero{};
-  tile.each([&](auto r, auto v, V& g) {
+  tile.each([&](auto r, auto v, V& g) DENSENET_INLINE_LAMBDA {
     const V value = load<S>(x + (r * end.ldx) + (v * S::kLanes));
     g = (value * scale[v]) + shift[v] > zero ? g : zero;
     sum_g[v] += g;
@@ -57,7 +57,7 @@ DENSENET_INLINE void finish_backward(Tile<S, R>& tile, const NormBackward<typena
     auto* place = out + (r * end.ldo) + (v * S::kLanes);
     store<S>(place, end.accumulate ? load<S>(place) + (scale[v] * g) : g);
   });
-  unrolled<S::kVectors>([&](auto v) {
+  unrolled<S::kVectors>([&](auto v) DENSENET_INLINE_LAMBDA {
     const std::int64_t channel = column + (v * S::kLanes);
     store<S>(end.sum_g + channel, sum_g[v]);
     store<S>(end.sum_gx + channel, sum_gx[v]);

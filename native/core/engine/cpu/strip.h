@@ -9,13 +9,13 @@ namespace densenet::engine {
 template <class Arch, class T>
 struct Strip {
   static void product(const StripProduct<T>& task) {
-    over_pixels(task, [&](auto& tile, PanelPlace place, std::int64_t pixel) {
+    over_pixels(task, [&](auto& tile, PanelPlace place, std::int64_t pixel) DENSENET_INLINE_LAMBDA {
       tile.write(task.c + (pixel * task.ldc) + place.column, task.ldc);
     });
   }
 
   static void backward(const StripBackward<T>& task) {
-    over_pixels(task.product, [&](auto& tile, PanelPlace place, std::int64_t pixel) {
+    over_pixels(task.product, [&](auto& tile, PanelPlace place, std::int64_t pixel) DENSENET_INLINE_LAMBDA {
       finish_backward(tile, task.end, pixel, place.column);
     });
   }
@@ -29,7 +29,7 @@ struct Strip {
       for (std::int64_t position = 0; position < 9; ++position) {
         const T* neighbour = t + ((((position / 3) * pitch) + (position % 3)) * kPanel);
         T* dw = task.dw + (((panel * 9) + position) * task.channels * kPanel);
-        in_groups<S::kRows>(task.channels, [&](auto rows, std::int64_t channel) {
+        in_groups<S::kRows>(task.channels, [&](auto rows, std::int64_t channel) DENSENET_INLINE_LAMBDA {
           Tile<S, rows> tile;
           tile.read(dw + (channel * kPanel), kPanel);
           for (std::int64_t row = 0; row < task.rows; ++row) {
@@ -47,12 +47,12 @@ struct Strip {
   template <class End>
   DENSENET_INLINE static void over_pixels(const StripProduct<T>& task, End&& end) {
     const std::int64_t pitch = (task.width + 2) * task.depth;
-    for_panels<Arch>(task.columns, task.first_panel, task.last_panel, [&](auto shape, PanelPlace place) {
+    for_panels<Arch>(task.columns, task.first_panel, task.last_panel, [&](auto shape, PanelPlace place) DENSENET_INLINE_LAMBDA {
       using S = decltype(shape);
       const T* b = task.b + (place.index * kPanel * 9 * task.depth);
       const std::int64_t run = 3 * task.depth;
       for (std::int64_t row = 0; row < task.rows; ++row) {
-        in_groups<S::kRows>(task.width, [&](auto pixels, std::int64_t pixel) {
+        in_groups<S::kRows>(task.width, [&](auto pixels, std::int64_t pixel) DENSENET_INLINE_LAMBDA {
           const T* a = task.strip + (row * pitch) + (pixel * task.depth);
           Tile<S, pixels> tile;
           tile.multiply(a, task.depth, b, run);

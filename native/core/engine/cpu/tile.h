@@ -9,6 +9,9 @@
 namespace densenet::engine {
 
 #define DENSENET_INLINE inline __attribute__((always_inline))
+/// For a lambda between its parameters and its body. Compilers leave calls of lambdas when there are many, and a sum that
+/// is passed to a call lives in memory.
+#define DENSENET_INLINE_LAMBDA __attribute__((always_inline))
 
 /// Vectors as gcc and clang know them: arithmetic works on them as on numbers.
 template <class T, int Lanes>
@@ -34,7 +37,7 @@ using Indices = std::make_integer_sequence<int, Count>;
 /// Calls f(constant 0), f(constant 1), …
 template <int Count, class F>
 DENSENET_INLINE void unrolled(F&& f) {
-  [&]<int... I>(std::integer_sequence<int, I...>) {
+  [&]<int... I>(std::integer_sequence<int, I...>) DENSENET_INLINE_LAMBDA {
     (f(std::integral_constant<int, I>{}), ...);
   }(Indices<Count>{});
 }
@@ -64,22 +67,22 @@ class Tile {
   using Vector = typename S::Vector;
 
   DENSENET_INLINE Tile() {
-    unrolled<R * S::kVectors>([&](auto i) { sums_[i] = Vector{}; });
+    unrolled<R * S::kVectors>([&](auto i) DENSENET_INLINE_LAMBDA { sums_[i] = Vector{}; });
   }
 
   DENSENET_INLINE void read(const T* c, std::int64_t ldc) {
-    each([&](auto row, auto vector, Vector& sum) { sum = load<S>(c + (row * ldc) + (vector * S::kLanes)); });
+    each([&](auto row, auto vector, Vector& sum) DENSENET_INLINE_LAMBDA { sum = load<S>(c + (row * ldc) + (vector * S::kLanes)); });
   }
 
   DENSENET_INLINE void write(T* c, std::int64_t ldc) {
-    each([&](auto row, auto vector, Vector& sum) { store<S>(c + (row * ldc) + (vector * S::kLanes), sum); });
+    each([&](auto row, auto vector, Vector& sum) DENSENET_INLINE_LAMBDA { store<S>(c + (row * ldc) + (vector * S::kLanes), sum); });
   }
 
   /// f(row, vector, sum) for every vector of the tile.
   template <class F>
   DENSENET_INLINE void each(F&& f) {
-    unrolled<S::kVectors>([&](auto vector) {
-      unrolled<R>([&](auto row) { f(row, vector, sums_[(row * S::kVectors) + vector]); });
+    unrolled<S::kVectors>([&](auto vector) DENSENET_INLINE_LAMBDA {
+      unrolled<R>([&](auto row) DENSENET_INLINE_LAMBDA { f(row, vector, sums_[(row * S::kVectors) + vector]); });
     });
   }
 
@@ -88,19 +91,19 @@ class Tile {
     // A base for every three rows: an address is then base + {0, 1, 2}·lda, and few registers hold them all.
     constexpr int kBases = (R + 2) / 3;
     const T* bases[kBases];
-    unrolled<kBases>([&](auto i) { bases[i] = a + (3 * i * lda); });
-    const auto row_value = [&](auto row, std::int64_t k) { return bases[row / 3][((row % 3) * lda) + k]; };
-    const auto advance = [&](std::int64_t count) {
-      unrolled<kBases>([&](auto i) { bases[i] += count; });
+    unrolled<kBases>([&](auto i) DENSENET_INLINE_LAMBDA { bases[i] = a + (3 * i * lda); });
+    const auto row_value = [&](auto row, std::int64_t k) DENSENET_INLINE_LAMBDA { return bases[row / 3][((row % 3) * lda) + k]; };
+    const auto advance = [&](std::int64_t count) DENSENET_INLINE_LAMBDA {
+      unrolled<kBases>([&](auto i) DENSENET_INLINE_LAMBDA { bases[i] += count; });
       b += count * S::kWidth;
     };
     std::int64_t k = 0;
     for (; k + 4 <= depth; k += 4) {
-      unrolled<4>([&](auto u) { add(b + (u * S::kWidth), [&](auto row) { return row_value(row, u); }); });
+      unrolled<4>([&](auto u) DENSENET_INLINE_LAMBDA { add(b + (u * S::kWidth), [&](auto row) DENSENET_INLINE_LAMBDA { return row_value(row, u); }); });
       advance(4);
     }
     for (; k < depth; ++k) {
-      add(b, [&](auto row) { return row_value(row, 0); });
+      add(b, [&](auto row) DENSENET_INLINE_LAMBDA { return row_value(row, 0); });
       advance(1);
     }
   }
@@ -109,12 +112,12 @@ class Tile {
   DENSENET_INLINE void multiply_outer(const T* a, std::int64_t lda, const T* b, std::int64_t ldb, std::int64_t pixels) {
     std::int64_t pixel = 0;
     for (; pixel + 4 <= pixels; pixel += 4) {
-      unrolled<4>([&](auto u) { add(b + (u * ldb), [&](auto row) { return a[(u * lda) + row]; }); });
+      unrolled<4>([&](auto u) DENSENET_INLINE_LAMBDA { add(b + (u * ldb), [&](auto row) DENSENET_INLINE_LAMBDA { return a[(u * lda) + row]; }); });
       a += 4 * lda;
       b += 4 * ldb;
     }
     for (; pixel < pixels; ++pixel) {
-      add(b, [&](auto row) { return a[static_cast<int>(row)]; });
+      add(b, [&](auto row) DENSENET_INLINE_LAMBDA { return a[static_cast<int>(row)]; });
       a += lda;
       b += ldb;
     }
@@ -124,10 +127,10 @@ class Tile {
   template <class F>
   DENSENET_INLINE void add(const T* b, F&& value_of_row) {
     Vector panel[S::kVectors];
-    unrolled<S::kVectors>([&](auto vector) { panel[vector] = load<S>(b + (vector * S::kLanes)); });
-    unrolled<R>([&](auto row) {
+    unrolled<S::kVectors>([&](auto vector) DENSENET_INLINE_LAMBDA { panel[vector] = load<S>(b + (vector * S::kLanes)); });
+    unrolled<R>([&](auto row) DENSENET_INLINE_LAMBDA {
       const T value = value_of_row(row);
-      unrolled<S::kVectors>([&](auto vector) { sums_[(row * S::kVectors) + vector] += value * panel[vector]; });
+      unrolled<S::kVectors>([&](auto vector) DENSENET_INLINE_LAMBDA { sums_[(row * S::kVectors) + vector] += value * panel[vector]; });
     });
   }
 
@@ -141,7 +144,7 @@ DENSENET_INLINE void in_groups(std::int64_t count, F&& f) {
   for (std::int64_t group = 0; group < groups; ++group) {
     const std::int64_t first = count * group / groups;
     const std::int64_t size = (count * (group + 1) / groups) - first;
-    unrolled<Max>([&](auto i) {
+    unrolled<Max>([&](auto i) DENSENET_INLINE_LAMBDA {
       if (size == i + 1) f(std::integral_constant<int, i + 1>{}, first);
     });
   }
