@@ -173,7 +173,7 @@ class Backward {
                                .mean = mean_.data(),
                                .mask = nullptr};
     const Tiles tiles(rows_);
-    for_items(tiles.count, [&](std::int64_t tile, std::int64_t /*slot*/) {
+    for_items(tiles.count, rows_ * trace_.in * kMove, [&](std::int64_t tile, std::int64_t /*slot*/) {
       const Range rows = tiles[tile];
       open.finish(rows.begin, rows.size(), result.data<T>() + (rows.begin * result.ld), result.ld);
     });

@@ -28,7 +28,7 @@ at::Tensor fill_panels(std::int64_t columns, std::int64_t positions, std::int64_
   const std::int64_t panels = ceil_div(columns, kPanel);
   at::Tensor packed = at::empty({panels * kPanel * depth}, options);
   T* data = packed.mutable_data_ptr<T>();
-  for_items(panels, [&](std::int64_t panel, std::int64_t /*slot*/) {
+  for_items(panels, panels * kPanel * depth * kMove, [&](std::int64_t panel, std::int64_t /*slot*/) {
     const std::int64_t first = panel * kPanel;
     const std::int64_t real = std::min(kPanel, columns - first);
     const std::int64_t width = real > kPanel / 2 ? kPanel : kPanel / 2;
@@ -78,7 +78,7 @@ at::Tensor sum_weight_gradient(const at::Tensor& chunks, const at::Tensor& weigh
   T* to = gradient.mutable_data_ptr<T>();
   const std::int64_t count = chunks.size(0);
   const std::int64_t step = chunks.size(1);
-  for_items(ceil_div(sizes.in, kPanel), [&](std::int64_t panel, std::int64_t /*slot*/) {
+  for_items(ceil_div(sizes.in, kPanel), count * step * kMove, [&](std::int64_t panel, std::int64_t /*slot*/) {
     const std::int64_t first = panel * kPanel;
     const std::int64_t real = std::min(kPanel, sizes.in - first);
     for (std::int64_t position = 0; position < sizes.area; ++position) {

@@ -8,21 +8,29 @@
 
 namespace densenet::engine {
 
-/// Calls f(item, slot) for every item, on ATen's threads; two items with one slot never run at once, so that a slot can
-/// own scratch memory. Which thread takes which item is left to chance: results may depend on the item only.
+/// Work, in multiply-adds, that is worth waking another thread for.
+inline constexpr std::int64_t kWorkOfThread = 200'000;
+
+/// What it costs to move a value about, in multiply-adds.
+inline constexpr std::int64_t kMove = 8;
+
+/// Calls f(item, slot) for every item, on ATen's threads, as many as `work` (in multiply-adds) is worth; two items with
+/// one slot never run at once, so that a slot can own scratch memory. Which thread takes which item is left to chance:
+/// results may depend on the item only.
 template <class F>
-void for_items(std::int64_t items, const F& f) {
-  const std::int64_t threads = std::min<std::int64_t>(at::get_num_threads(), items);
+void for_items(std::int64_t items, std::int64_t work, const F& f) {
+  const std::int64_t worth = (work / kWorkOfThread) + 1;
+  const std::int64_t threads = std::min({static_cast<std::int64_t>(at::get_num_threads()), items, worth});
   std::atomic<std::int64_t> next{0};
-  const auto work = [&](std::int64_t begin, std::int64_t end) {
+  const auto run_slots = [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t slot = begin; slot < end; ++slot) {
       for (std::int64_t item = next++; item < items; item = next++) f(item, slot);
     }
   };
   if (threads > 1) {
-    at::parallel_for(0, threads, 1, work);
+    at::parallel_for(0, threads, 1, run_slots);
   } else {
-    work(0, 1);
+    run_slots(0, 1);
   }
 }
 

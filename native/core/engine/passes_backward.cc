@@ -99,7 +99,7 @@ ConvolutionGradients PointwiseBackward<T>::run() const {
   T* scratch_data = scratch.mutable_data_ptr<T>();
   ChunkSums<T> sums(chunks, in);
   const WeightChunks<T> weights(original, chunks);
-  for_items(chunks * parts, [&](std::int64_t item, std::int64_t slot) {
+  for_items(chunks * parts, pixels * 2 * in * out, [&](std::int64_t item, std::int64_t slot) {
     const std::int64_t chunk = item / parts;
     const Range columns = part_of(panels, parts, item % parts);
     weights.start(chunk, columns);
@@ -147,7 +147,7 @@ ConvolutionGradients SpatialBackward<T>::run() const {
   const at::Tensor scratch = at::empty({at::get_num_threads(), size}, at::CppTypeToScalarType<T>::value);
   T* scratch_data = scratch.mutable_data_ptr<T>();
   ChunkSums<T> sums(chunks, in);
-  for_items(chunks * parts, [&](std::int64_t item, std::int64_t slot) {
+  for_items(chunks * parts, pixels.count() * 18 * in * out, [&](std::int64_t item, std::int64_t slot) {
     const std::int64_t chunk = item / parts;
     const Range columns = part_of(panels, parts, item % parts);
     weights.start(chunk, columns);

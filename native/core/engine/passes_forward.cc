@@ -20,7 +20,7 @@ template <class T>
 void measure(const Rows& x, std::int64_t channels, ChannelStatistics& into) {
   const Tiles tiles(x.memory.size(0));
   TileStatistics<T> statistics(tiles.count, channels);
-  for_items(tiles.count, [&](std::int64_t tile, std::int64_t /*slot*/) {
+  for_items(tiles.count, x.memory.size(0) * channels * kMove, [&](std::int64_t tile, std::int64_t /*slot*/) {
     const Range rows = tiles[tile];
     statistics.measure(tile, x.data<T>() + (rows.begin * x.ld), x.ld, rows.size(), 0, channels);
   });
@@ -36,7 +36,7 @@ void PointwiseForward<T>::run() const {
   const at::Tensor scratch = at::empty({at::get_num_threads(), kScratch}, y.memory.options());
   T* scratch_data = scratch.mutable_data_ptr<T>();
   TileStatistics<T> tile_statistics(statistics != nullptr ? tiles.count : 0, out);
-  for_items(tiles.count * parts, [&](std::int64_t item, std::int64_t slot) {
+  for_items(tiles.count * parts, pixels * in * out, [&](std::int64_t item, std::int64_t slot) {
     const std::int64_t tile = item / parts;
     const Range rows = tiles[tile];
     const Range columns = part_of(panels, parts, item % parts);
@@ -72,7 +72,7 @@ void SpatialForward<T>::run() const {
   const at::Tensor scratch = at::empty({at::get_num_threads(), size}, at::CppTypeToScalarType<T>::value);
   T* scratch_data = scratch.mutable_data_ptr<T>();
   TileStatistics<T> strip_statistics(statistics != nullptr ? strips.count : 0, out);
-  for_items(strips.count * parts, [&](std::int64_t item, std::int64_t slot) {
+  for_items(strips.count * parts, pixels.count() * 9 * in * out, [&](std::int64_t item, std::int64_t slot) {
     const std::int64_t index = item / parts;
     const StripPlace place = strips[index];
     const Range columns = part_of(panels, parts, item % parts);

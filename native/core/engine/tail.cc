@@ -44,7 +44,7 @@ template <class T>
 Rows pool(const Windows& windows, const Rows& x, const Pixels& pixels, std::int64_t channels, const Affine<T>& norm) {
   Rows pooled(windows.pooled.count(), whole_panels(channels) + kPanel, x.memory.options());
   const PooledNorm<T> task = windows.task(pixels, channels, norm);
-  for_items(windows.rows(), [&](std::int64_t row, std::int64_t /*slot*/) {
+  for_items(windows.rows(), pixels.count() * channels * kMove, [&](std::int64_t row, std::int64_t /*slot*/) {
     kernels<T>().pool(task, x.data<T>() + (windows.first_pixel(pixels, row) * x.ld), x.ld,
                       pooled.data<T>() + (row * windows.pooled.width * pooled.ld), pooled.ld);
   });
@@ -134,7 +134,7 @@ TailGradients<T> tail_backward(const BlockTrace& trace, const at::Tensor& output
   const std::int64_t length = whole_panels(channels);
   const std::int64_t chunks = sum_chunks(windows.rows(), 1);
   std::vector<NormSums> sums(static_cast<std::size_t>(chunks), NormSums(length));
-  for_items(chunks, [&](std::int64_t chunk, std::int64_t /*slot*/) {
+  for_items(chunks, pixels.count() * channels * kMove, [&](std::int64_t chunk, std::int64_t /*slot*/) {
     std::vector<T> row_sums(static_cast<std::size_t>(2 * length));
     const Range own = part_of(windows.rows(), chunks, chunk);
     for (std::int64_t row = own.begin; row < own.end; ++row) {

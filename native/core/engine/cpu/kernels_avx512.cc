@@ -12,7 +12,7 @@ namespace {
 struct Avx512 {
   using Line = Shape<float, 16, 1, 1>;
   using Full = Shape<float, 16, 1, 16>;
-  using Half = Shape<float, 8, 1, 16>;
+  using Half = Shape<float, 8, 1, 12>;
 };
 
 }  // namespace
