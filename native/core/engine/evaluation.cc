@@ -88,8 +88,22 @@ at::Tensor BlockEvaluation::run_as(const BlockParts& parts, const at::Tensor& in
   }
   const Rows x(pixels.count(), whole_panels(channels) + kPanel, input.options());
   x.as_images(pixels, first).copy_(input);
-  const Rows y(pixels.count(), whole_panels(widest), input.options());  // one for all layers
-  channels = first;
+  // Where there are images enough for all threads, each image goes through all layers while it is in the cache.
+  const std::int64_t parts_of_batch = pixels.images >= 2 * at::get_num_threads() ? pixels.images : 1;
+  const Pixels piece{.images = pixels.images / parts_of_batch, .height = pixels.height, .width = pixels.width};
+  const std::int64_t slots = std::min<std::int64_t>(at::get_num_threads(), parts_of_batch);
+  const Rows y(slots * piece.count(), whole_panels(widest), input.options());  // one for all layers
+  for_items(parts_of_batch, parts_of_batch * kWorkOfThread, [&](std::int64_t item, std::int64_t slot) {
+    const Rows own = x.part(item * piece.count(), piece.count());
+    run_layers<T>(own, piece, first, y.part(slot * piece.count(), piece.count()));
+  });
+  const bool joins = parts.tail.kind == TailKind::kJoin;
+  return tail_forward<T>(parts.tail, x, pixels, channels,
+                         joins ? ChannelStatistics() : running_statistics(parts.tail.norm));
+}
+
+template <class T>
+void BlockEvaluation::run_layers(const Rows& x, const Pixels& pixels, std::int64_t channels, const Rows& y) const {
   for (const Layer& layer : layers_) {
     const Affine<T> norm1{.scale = layer.norm1.scale.template const_data_ptr<T>(),
                           .shift = layer.norm1.shift.template const_data_ptr<T>(),
@@ -125,9 +139,6 @@ at::Tensor BlockEvaluation::run_as(const BlockParts& parts, const at::Tensor& in
     spatial.run();
     channels += layer.growth;
   }
-  const bool joins = parts.tail.kind == TailKind::kJoin;
-  return tail_forward<T>(parts.tail, x, pixels, channels,
-                         joins ? ChannelStatistics() : running_statistics(parts.tail.norm));
 }
 
 at::Tensor BlockEvaluation::run(const BlockParts& parts, const at::Tensor& input) {

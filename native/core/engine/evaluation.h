@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/engine/geometry.h"
 #include "core/engine/parts.h"
 
 namespace densenet::engine {
@@ -37,6 +38,10 @@ class BlockEvaluation {
   void prepare(const BlockParts& parts);
   template <class T>
   at::Tensor run_as(const BlockParts& parts, const at::Tensor& input);
+
+  /// All layers on the buffer `x` of some images, whose first `channels` are there; `y` is scratch.
+  template <class T>
+  void run_layers(const Rows& x, const Pixels& pixels, std::int64_t channels, const Rows& y) const;
 
   std::vector<std::pair<const void*, std::uint32_t>> made_from_;  // each tensor's memory and version
   std::vector<Layer> layers_;

@@ -37,10 +37,18 @@ struct Rows {
     return memory.mutable_data_ptr<T>();
   }
 
+  /// Some of the rows, in the same memory.
+  [[nodiscard]] Rows part(std::int64_t first, std::int64_t count) const {
+    Rows rows;
+    rows.memory = memory.narrow(0, first, count);
+    rows.ld = ld;
+    return rows;
+  }
+
   /// N×channels×H×W, a view.
   [[nodiscard]] at::Tensor as_images(const Pixels& pixels, std::int64_t channels) const {
     return memory.as_strided({pixels.images, channels, pixels.height, pixels.width},
-                             {pixels.height * pixels.width * ld, 1, pixels.width * ld, ld});
+                             {pixels.height * pixels.width * ld, 1, pixels.width * ld, ld}, memory.storage_offset());
   }
 };
 
