@@ -11,7 +11,12 @@ export interface Native {
   /** The version of libtorch that the core was built against, and the one that is loaded. */
   readonly builtAgainst: string;
   readonly loadedVersion: string;
-  createModel(config: ModelConfig, device: string, seed: number | undefined): Promise<NativeModel>;
+  createModel(
+    config: ModelConfig,
+    device: string,
+    seed: number | undefined,
+    options: NativeRunOptions,
+  ): Promise<NativeModel>;
   runtimeFacts(): Promise<NativeRuntimeFacts>;
   manualSeed(seed: number): Promise<void>;
   /** Resizes and crops a decoded picture, height×width×channels of bytes, to channels×height×width. */
@@ -20,6 +25,12 @@ export interface Native {
   shutDown(): void;
   readonly NativeTrainer: new (model: NativeModel, options: NativeTrainerOptions) => NativeTrainer;
   readonly NativeDataset: new (imageShape: number[], isUint8: boolean) => NativeDataset;
+}
+
+/** native/core/model/run_options.h */
+export interface NativeRunOptions {
+  implementation: 'auto' | 'reference';
+  memory: 'auto' | 'fast' | 'efficient';
 }
 
 export interface NativeRuntimeFacts {

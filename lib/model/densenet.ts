@@ -1,4 +1,5 @@
 import { DenseNetError, toDenseNetError } from '../errors';
+import type { NativeRunOptions } from '../native';
 import { loadNative } from '../runtime/load';
 import { checkImages, elementCount, type TensorData } from '../tensor';
 import {
@@ -34,6 +35,18 @@ export interface CreateOptions extends Partial<ModelConfig> {
   variant?: Variant;
   /** Default `auto`. */
   device?: Device;
+  /**
+   * What computes, default `auto`: the engine, which takes a dense block and what follows it as one operator, and module
+   * by module what it does not cover. `reference`: everything module by module, as the paper draws it. The numbers are
+   * the same up to rounding. Not saved with the model.
+   */
+  implementation?: 'auto' | 'reference';
+  /**
+   * What the engine keeps of a training step's forward pass for its backward pass. `fast`: the outputs of the 1×1
+   * convolutions too; `efficient`: they are computed again, in about a third of the memory; `auto`, the default: fast
+   * where the free memory allows it. Not saved with the model.
+   */
+  memory?: 'auto' | 'fast' | 'efficient';
   /** Decides the first weights; without it they come from libtorch's own generator (see `manualSeed`). */
   seed?: number;
 }
@@ -69,9 +82,16 @@ export class DenseNet {
    *   `runtimeInfo`.
    */
   static async create(options?: CreateOptions): Promise<DenseNet> {
-    const given = checkOptions('options', options, ['variant', 'device', 'seed', ...configKeys]);
+    const given = checkOptions('options', options, [
+      'variant',
+      'device',
+      'seed',
+      'implementation',
+      'memory',
+      ...configKeys,
+    ]);
     const config = resolveConfig(given);
-    return DenseNet.#make(config, checkDevice(given.device), given.seed);
+    return DenseNet.#make(config, checkDevice(given.device), given.seed, checkRunOptions(given));
   }
 
   /**
@@ -79,12 +99,17 @@ export class DenseNet {
    * PyTorch's own, which carries none, use {@link DenseNet.create} and {@link DenseNet.loadWeights}.
    *
    * @param path A file that `saveWeights` wrote, in either format.
-   * @param options `device`, default `auto`.
+   * @param options `device`, `implementation` and `memory`, as for {@link DenseNet.create}.
    * @throws DenseNetError `ERR_FILE`, `ERR_FILE_FORMAT` or `ERR_WEIGHTS_MISMATCH`.
    */
-  static async load(path: string, options?: { device?: Device }): Promise<DenseNet> {
+  static async load(
+    path: string,
+    options?: Pick<CreateOptions, 'device' | 'implementation' | 'memory'>,
+  ): Promise<DenseNet> {
     checkPath('path', path);
-    const device = checkDevice(checkOptions('options', options, ['device']).device);
+    const given = checkOptions('options', options, ['device', 'implementation', 'memory']);
+    const device = checkDevice(given.device);
+    const run = checkRunOptions(given);
     const { metadata, held } = await withFileSource(path, async (source) => {
       const checkpoint = await readCheckpoint(source);
       const { entries } = readStateDict(path, checkpoint);
@@ -106,7 +131,7 @@ export class DenseNet {
         'ERR_WEIGHTS_MISMATCH',
         `${path} does not fit the model that its configuration describes: that has ${needed} values, and the file holds ${held}. Nothing was loaded; get or save the file anew.`,
       );
-    const model = await DenseNet.#make(config, device, undefined);
+    const model = await DenseNet.#make(config, device, undefined, run);
     try {
       await model.loadWeights(path);
     } catch (error) {
@@ -121,19 +146,23 @@ export class DenseNet {
    * torchvision prepares them. The file comes from the cache of torch's hub or this package's own, or is downloaded.
    *
    * @param name `densenet121`, `densenet161`, `densenet169` or `densenet201`.
-   * @param options `device`, as for {@link DenseNet.create}, and {@link PretrainedOptions}.
+   * @param options `device`, `implementation` and `memory`, as for {@link DenseNet.create}, and
+   *   {@link PretrainedOptions}.
    * @throws DenseNetError `ERR_DOWNLOAD` when the weights cannot be had, `ERR_UNKNOWN_VARIANT`.
    */
   static async fromPretrained(
     name: PretrainedName,
-    options?: PretrainedOptions & { device?: Device },
+    options?: PretrainedOptions & Pick<CreateOptions, 'device' | 'implementation' | 'memory'>,
   ): Promise<DenseNet> {
-    const { device, ...hub } = checkOptions('options', options, ['device', ...pretrainedKeys]);
+    const keys = ['device', 'implementation', 'memory', ...pretrainedKeys] as const;
+    const { device, implementation = 'auto', memory = 'auto', ...hub } = checkOptions('options', options, keys);
     const place = checkDevice(device);
+    const run = checkRunOptions({ implementation, memory });
     const file = await findPretrained(name, hub);
     const model = await DenseNet.create({
       variant: name,
       device: place,
+      ...run,
       initialization: 'torchvision',
       classes: await imagenetClasses(),
     });
@@ -146,11 +175,16 @@ export class DenseNet {
     }
   }
 
-  static async #make(config: ModelConfig, device: Device, seed: number | undefined): Promise<DenseNet> {
+  static async #make(
+    config: ModelConfig,
+    device: Device,
+    seed: number | undefined,
+    run: NativeRunOptions,
+  ): Promise<DenseNet> {
     if (seed !== undefined) checkInteger('seed', seed, 0);
     const native = await loadNative();
     try {
-      const model = await native.createModel(config, device, seed);
+      const model = await native.createModel(config, device, seed, run);
       return new DenseNet(new ModelHandle(native, model, config, await model.describeState()));
     } catch (error) {
       throw toDenseNetError(error);
@@ -353,6 +387,15 @@ function checkDevice(device: unknown): Device {
     'ERR_INVALID_ARGUMENT',
     `device must be "auto", "cpu", "cuda" or "cuda:N"; got ${show(device)}.${hint}`,
   );
+}
+
+function checkRunOptions({
+  implementation = 'auto',
+  memory = 'auto',
+}: Pick<CreateOptions, 'implementation' | 'memory'>): NativeRunOptions {
+  checkOneOf('implementation', implementation, ['auto', 'reference']);
+  checkOneOf('memory', memory, ['auto', 'fast', 'efficient']);
+  return { implementation, memory };
 }
 
 /** The parts of `features` whose output can be had, in the order in which they run. */

@@ -209,6 +209,15 @@ ModelConfig to_model_config(const Napi::Object& object) {
   return config;
 }
 
+RunOptions to_run_options(const Napi::Object& object) {
+  RunOptions options;
+  if (text(object, "implementation") == "reference") options.implementation = Implementation::kReference;
+  const std::string memory = text(object, "memory");
+  if (memory == "fast") options.memory = MemoryMode::kFast;
+  if (memory == "efficient") options.memory = MemoryMode::kEfficient;
+  return options;
+}
+
 TrainerOptions to_trainer_options(const Napi::Object& object) {
   TrainerOptions options;
   options.optimizer = to_optimizer_options(object.Get("optimizer").As<Napi::Object>());

@@ -10,6 +10,7 @@
 #include "core/data/pictures.h"
 #include "core/host_tensor.h"
 #include "core/model/config.h"
+#include "core/model/run_options.h"
 #include "core/train/metrics.h"
 #include "core/train/options.h"
 #include "core/weights/file_piece.h"
@@ -20,6 +21,7 @@ namespace densenet::binding {
 
 HostTensor to_host_tensor(const Napi::Value& value);
 ModelConfig to_model_config(const Napi::Object& object);
+RunOptions to_run_options(const Napi::Object& object);
 TrainerOptions to_trainer_options(const Napi::Object& object);
 FitPlan to_fit_plan(const Napi::Object& object);
 PicturePlan to_picture_plan(const Napi::Object& object);

@@ -66,9 +66,9 @@ Napi::Value ModelObject::create(const Napi::CallbackInfo& info) {
   return run_task(
       env, *worker, JobKind::kExclusive,
       [config = to_model_config(info[0].As<Napi::Object>()), device = info[1].As<Napi::String>().Utf8Value(),
-       seed = to_seed(info[2]), worker] {
+       seed = to_seed(info[2]), options = to_run_options(info[3].As<Napi::Object>()), worker] {
         try {
-          return std::make_shared<Model>(config, device, seed);
+          return std::make_shared<Model>(config, device, seed, options);
         } catch (...) {
           worker->close();  // no model will ever use the thread
           throw;

@@ -14,7 +14,7 @@ class ModelObject final : public Napi::ObjectWrap<ModelObject> {
  public:
   static Napi::Function define(Napi::Env env);
 
-  /// create(config, device, seed): Promise<NativeModel>
+  /// create(config, device, seed, options): Promise<NativeModel>
   static Napi::Value create(const Napi::CallbackInfo& info);
 
   explicit ModelObject(const Napi::CallbackInfo& info);

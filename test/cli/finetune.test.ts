@@ -100,23 +100,30 @@ describe('densenet finetune', () => {
     expect(all.filter(({ type }) => type === 'epoch').map(({ validation }) => validation?.size)).toEqual([9, 9, 9]);
     expect(all.filter(({ type }) => !['step', 'epoch', 'result'].includes(type))).toEqual([]);
     const result = all.at(-1);
-    expect(result).toMatchObject({ type: 'result', interrupted: false, weights: path.join(out, 'weights.safetensors') });
+    expect(result).toMatchObject({
+      type: 'result',
+      interrupted: false,
+      weights: path.join(out, 'weights.safetensors'),
+    });
     expect(result?.test?.size).toBe(9);
     expect(result?.test?.top1).toEqual(all.at(-2)?.validation?.top1);
     expect(result?.seconds).toBeGreaterThan(0);
   });
 
-  it.each(['val', 'valid', 'validation', 'test'])('tests on the folder %s where there is one beside train', async (name) => {
-    const place = `parts-${name}`;
-    await drawDigits(path.join(place, 'train'), { one: 1, two: 2 }, 12);
-    await drawDigits(path.join(place, name), { one: 1, two: 2 }, 5, 12);
-    const out = inFolder(`${place}/out`);
-    const { stdout } = await finetune(place, ['--json', '--out', out]);
-    const [epoch] = lines(stdout).filter(({ type }) => type === 'epoch');
-    expect([epoch?.train?.size, epoch?.validation?.size]).toEqual([24, 10]);
-    await using model = await DenseNet.load(path.join(out, 'weights.safetensors'), { device: 'cpu' });
-    expect(model.config.classes).toEqual(['one', 'two']);
-  });
+  it.each(['val', 'valid', 'validation', 'test'])(
+    'tests on the folder %s where there is one beside train',
+    async (name) => {
+      const place = `parts-${name}`;
+      await drawDigits(path.join(place, 'train'), { one: 1, two: 2 }, 12);
+      await drawDigits(path.join(place, name), { one: 1, two: 2 }, 5, 12);
+      const out = inFolder(`${place}/out`);
+      const { stdout } = await finetune(place, ['--json', '--out', out]);
+      const [epoch] = lines(stdout).filter(({ type }) => type === 'epoch');
+      expect([epoch?.train?.size, epoch?.validation?.size]).toEqual([24, 10]);
+      await using model = await DenseNet.load(path.join(out, 'weights.safetensors'), { device: 'cpu' });
+      expect(model.config.classes).toEqual(['one', 'two']);
+    },
+  );
 
   it('with a folder train and none to test on, splits the train folder', async () => {
     await drawDigits('lone/train', { one: 1, two: 2 }, 10);
@@ -167,7 +174,10 @@ describe('densenet finetune', () => {
     const args = ['--weights', inFolder('mine.pth'), '--variant', 'cifar-40-12', '--out', inFolder('pth-out')];
     const { code, stderr } = await finetune('plain', args);
     // The file fits the network, which then lacks the size of pictures that it is for.
-    expect([code, stderr]).toEqual([1, expect.stringMatching(/ERR_INVALID_ARGUMENT: .*mine\.pth does not say what size/)]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/ERR_INVALID_ARGUMENT: .*mine\.pth does not say what size/),
+    ]);
   });
 });
 
@@ -252,7 +262,10 @@ describe('refused with a word on what to do is', () => {
     await drawDigits('one-picture', { one: 1, two: 2 }, 4);
     await drawDigits('one-picture', { rare: 3 }, 1);
     const { code, stderr } = await finetune('one-picture', out());
-    expect([code, stderr]).toEqual([1, expect.stringMatching(/ERR_DATASET: .* of rare\. Each class needs at least two/)]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/ERR_DATASET: .* of rare\. Each class needs at least two/),
+    ]);
   });
 
   it('a folder of one class', async () => {
@@ -262,7 +275,11 @@ describe('refused with a word on what to do is', () => {
   });
 
   it.each<[string, string[], RegExp]>([
-    ['weights that are not there', ['--weights', 'nowhere.safetensors'], /ERR_FILE: nowhere\.safetensors cannot be read/],
+    [
+      'weights that are not there',
+      ['--weights', 'nowhere.safetensors'],
+      /ERR_FILE: nowhere\.safetensors cannot be read/,
+    ],
     ['a name that no pretrained weights have', ['--weights', 'densenet999'], /ERR_FILE: densenet999 cannot be read/],
     ['a file that holds no weights', ['--weights', 'package.json'], /ERR_FILE_FORMAT: package\.json/],
     [

@@ -73,15 +73,20 @@ export async function withSafetensors<Result>(
   }
 }
 
+/** The largest absolute value of a tensor. */
+export function largest({ data }: TensorData): number {
+  let found = 0;
+  for (let place = 0; place < data.length; place += 1) found = Math.max(found, Math.abs(Number(data[place])));
+  return found;
+}
+
 /** The largest difference of two tensors, relative to the largest value of the expected one. */
 export function relativeDifference(actual: TensorData, expected: TensorData): number {
   expect(actual.shape).toEqual(expected.shape);
   let difference = 0;
-  let largest = 0;
   for (let place = 0; place < expected.data.length; place += 1) {
     const [found, wanted] = [Number(actual.data[place]), Number(expected.data[place])];
     difference = Math.max(difference, Number.isFinite(found) ? Math.abs(found - wanted) : Infinity);
-    largest = Math.max(largest, Math.abs(wanted));
   }
-  return difference / Math.max(largest, 1e-30);
+  return difference / Math.max(largest(expected), 1e-30);
 }

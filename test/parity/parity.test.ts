@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { datasets, DenseNet, Trainer, type TensorData, type TrainerOptions } from '../../lib';
-import { below, readFixture, relativeDifference, withSafetensors, type Fixture } from './fixture';
+import { below, largest, readFixture, relativeDifference, withSafetensors, type Fixture } from './fixture';
 
 const names = readdirSync(path.join(__dirname, 'fixtures'))
   .filter((file) => file.endsWith('.json'))
@@ -15,13 +15,16 @@ test('there are fixtures for plain, B, C and BC, both stems, and 1, 3 and 4 chan
   expect(new Set(configs.map(({ inChannels }) => inChannels))).toEqual(new Set([1, 3, 4]));
 });
 
-describe.each(names)('like PyTorch, %s', (name) => {
+const implementations = ['auto', 'reference'] as const;
+const cases = names.flatMap((name) => implementations.map((implementation) => [name, implementation] as const));
+
+describe.each(cases)('like PyTorch, %s, %s', (name, implementation) => {
   let fixture: Fixture;
   let model: DenseNet;
 
   beforeAll(async () => (fixture = await readFixture(name)));
   beforeEach(async () => {
-    model = await DenseNet.create({ ...fixture.config, device: 'cpu' });
+    model = await DenseNet.create({ ...fixture.config, device: 'cpu', implementation });
     await withSafetensors(below(fixture, 'initial'), (file) => model.loadWeights(file));
   });
   afterEach(() => model.dispose());
@@ -57,8 +60,13 @@ describe.each(names)('like PyTorch, %s', (name) => {
     const gradients = await model.gradients();
     const expected = below(fixture, 'gradient');
     expect([...gradients.keys()].sort()).toEqual([...expected.keys()].sort());
-    for (const [key, gradient] of expected)
-      expect([key, relativeDifference(gradients.get(key) as TensorData, gradient) < 1e-4]).toEqual([key, true]);
+    // The stem's batch norm has gradients that all but cancel in single precision, PyTorch's too: against those of double
+    // precision they are off by some 1e-3 of themselves, and by next to nothing beside the network's others.
+    const noise = 1e-5 * Math.max(...[...expected.values()].map(largest));
+    for (const [key, gradient] of expected) {
+      const off = relativeDifference(gradients.get(key) as TensorData, gradient) * largest(gradient);
+      expect([key, off]).toEqual([key, expect.toBeBelow(1e-4 * largest(gradient) + noise)]);
+    }
   });
 
   it('has the same weights and buffers after 10 steps of fit', async () => {

@@ -35,9 +35,7 @@ function sourcePixels(channels: number, [height, width]: [number, number]): Uint
 
 function png({ channels, source }: Pick<Case, 'channels' | 'source'>): Promise<Buffer> {
   const [height, width] = source;
-  return sharp(sourcePixels(channels, source), { raw: { width, height, channels } })
-    .png()
-    .toBuffer();
+  return sharp(sourcePixels(channels, source), { raw: { width, height, channels } }).png().toBuffer();
 }
 
 const pixelsOf = async (bytes: Uint8Array | string, form: PictureForm) => {

@@ -2,9 +2,36 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 
 namespace densenet {
+
+namespace {
+
+/// How a block and what follows it can be run.
+enum class BlockWay : std::uint8_t {
+  kTraining,    ///< on the engine, by the batch's statistics
+  kEvaluation,  ///< on the engine, by the running statistics, without gradients
+  kModules,     ///< module by module: where some batch norms are frozen and others, or the block's input, still learn
+};
+
+BlockWay way_of(const DenseBlockImpl& block, const torch::nn::BatchNorm2dImpl& after,
+                const std::vector<at::Tensor>& after_parameters, const at::Tensor& input) {
+  const auto& norms = block.norms();
+  const auto trains = [](const auto& norm) { return norm->is_training(); };
+  if (after.is_training() && std::ranges::all_of(norms, trains)) return BlockWay::kTraining;
+  if (after.is_training() || std::ranges::any_of(norms, trains)) return BlockWay::kModules;
+  const auto learns = [](const at::Tensor& tensor) { return tensor.requires_grad(); };
+  const bool gradients =
+      at::GradMode::is_enabled() && (learns(input) || std::ranges::any_of(block.parameters(), learns) ||
+                                     std::ranges::any_of(after_parameters, learns));
+  const bool drops = block.is_training() && block.drops();
+  return gradients || drops ? BlockWay::kModules : BlockWay::kEvaluation;
+}
+
+}  // namespace
 
 FeaturesImpl::FeaturesImpl(const ModelConfig& config, const DropoutPtr& dropout) : out_channels_(config.init_channels) {
   if (config.stem == Stem::kImageNet) {
@@ -38,11 +65,21 @@ at::Tensor FeaturesImpl::stem(const at::Tensor& images, const Tap& tap) {
   return output;
 }
 
-at::Tensor FeaturesImpl::forward(const at::Tensor& images, const Tap& tap) {
+std::int64_t FeaturesImpl::pixels_left(const at::Tensor& images) const {
+  const auto left = [&](std::int64_t length) {
+    if (norm0_) length = (((length + 1) / 2) + 1) / 2;
+    for (std::size_t transition = 0; transition < transitions_.size(); ++transition) length /= 2;
+    return length;
+  };
+  return images.size(0) * left(images.size(2)) * left(images.size(3));
+}
+
+template <class RunBlock>
+at::Tensor FeaturesImpl::run(const at::Tensor& images, const Tap& tap, const RunBlock& run_block) {
   at::Tensor output = stem(images, tap);
   for (std::size_t index = 0; index < blocks_.size(); ++index) {
     const std::string number = std::to_string(index + 1);
-    output = blocks_[index]->forward(output);
+    output = run_block(index, output);
     if (tap) tap("denseblock" + number, output);
     if (index == transitions_.size()) break;
     output = transitions_[index]->forward(output);
@@ -51,6 +88,39 @@ at::Tensor FeaturesImpl::forward(const at::Tensor& images, const Tap& tap) {
   output = norm5_->forward(output);
   if (tap) tap("norm5", output);
   return output;
+}
+
+at::Tensor FeaturesImpl::forward(const at::Tensor& images, const Tap& tap) {
+  return run(images, tap, [&](std::size_t index, const at::Tensor& input) { return blocks_[index]->forward(input); });
+}
+
+at::Tensor FeaturesImpl::forward_blocks(const at::Tensor& images, const Tap& tap) {
+  return run(images.contiguous(at::MemoryFormat::ChannelsLast), tap, [&](std::size_t index, const at::Tensor& input) {
+    return blocks_[index]->forward_engine(input, {}, /*training=*/false, /*keep_products=*/false);
+  });
+}
+
+at::Tensor FeaturesImpl::forward_pooled(const at::Tensor& images, bool keep_products) {
+  at::Tensor output = stem(images.contiguous(at::MemoryFormat::ChannelsLast), nullptr);
+  for (std::size_t index = 0; index < transitions_.size(); ++index) {
+    DenseBlock& block = blocks_[index];
+    Transition& transition = transitions_[index];
+    const BlockWay way = way_of(*block, transition->norm(), transition->parameters(), output);
+    if (way == BlockWay::kModules) {
+      output = transition->forward(block->forward(output));
+    } else if (transition->drops()) {
+      output = transition->forward(block->forward_engine(output, {}, way == BlockWay::kTraining, keep_products));
+    } else {
+      output = block->forward_engine(output, transition->parts(), way == BlockWay::kTraining, keep_products);
+    }
+  }
+  DenseBlock& block = blocks_.back();
+  const BlockWay way = way_of(*block, *norm5_, norm5_->parameters(), output);
+  if (way == BlockWay::kModules) {
+    return at::adaptive_avg_pool2d(norm5_->forward(block->forward(output)).relu_(), {1, 1}).flatten(1);
+  }
+  const engine::TailParts tail{.kind = engine::TailKind::kGlobal, .norm = parts_of(*norm5_), .conv = {}};
+  return block->forward_engine(output, tail, way == BlockWay::kTraining, keep_products);
 }
 
 }  // namespace densenet

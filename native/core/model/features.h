@@ -17,11 +17,25 @@ class FeaturesImpl : public torch::nn::Module {
  public:
   FeaturesImpl(const ModelConfig& config, const DropoutPtr& dropout);
 
+  /// Module by module.
   at::Tensor forward(const at::Tensor& images, const Tap& tap = nullptr);
+
+  /// On the engine, up to the average over all pixels: N×C.
+  at::Tensor forward_pooled(const at::Tensor& images, bool keep_products);
+
+  /// As `forward`, the blocks on the engine.
+  at::Tensor forward_blocks(const at::Tensor& images, const Tap& tap);
+
+  /// Pixels of the whole batch in the last feature map. A batch norm cannot be trained on a single one.
+  [[nodiscard]] std::int64_t pixels_left(const at::Tensor& images) const;
 
   [[nodiscard]] std::int64_t out_channels() const { return out_channels_; }
 
  private:
+  /// `run_block(index, input)` gives the output of a block.
+  template <class RunBlock>
+  at::Tensor run(const at::Tensor& images, const Tap& tap, const RunBlock& run_block);
+
   at::Tensor stem(const at::Tensor& images, const Tap& tap);
 
   torch::nn::Conv2d conv0_{nullptr};

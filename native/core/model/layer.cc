@@ -11,6 +11,16 @@ torch::nn::Conv2d same_convolution(std::int64_t in_channels, std::int64_t out_ch
   return torch::nn::Conv2d(options);  // NOLINT(modernize-return-braced-init-list): the constructor is explicit
 }
 
+engine::NormParts parts_of(const torch::nn::BatchNorm2dImpl& norm) {
+  return {.weight = norm.weight,
+          .bias = norm.bias,
+          .running_mean = norm.running_mean,
+          .running_variance = norm.running_var,
+          .batches = norm.num_batches_tracked,
+          .epsilon = norm.options.eps(),
+          .momentum = norm.options.momentum().value()};
+}
+
 DenseLayerImpl::DenseLayerImpl(const ModelConfig& config, std::int64_t in_channels, DropoutPtr dropout)
     : dropout_(std::move(dropout)), drop_inside_(config.drop_placement == DropPlacement::kConvolution) {
   norm1_ = register_module("norm1", torch::nn::BatchNorm2d(in_channels));
@@ -31,6 +41,15 @@ at::Tensor DenseLayerImpl::forward(const at::Tensor& input) {
     output = conv2_->forward(norm2_->forward(output).relu_());
   }
   return dropout_->apply(output, is_training());
+}
+
+engine::LayerParts DenseLayerImpl::parts() const {
+  engine::LayerParts parts{.norm1 = parts_of(*norm1_), .conv1 = conv1_->weight, .norm2 = {}, .conv2 = {}};
+  if (conv2_) {
+    parts.norm2 = parts_of(*norm2_);
+    parts.conv2 = conv2_->weight;
+  }
+  return parts;
 }
 
 }  // namespace densenet

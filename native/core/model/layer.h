@@ -5,6 +5,7 @@
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/pimpl.h>
 
+#include "core/engine/parts.h"
 #include "core/model/config.h"
 #include "core/model/dropout.h"
 
@@ -13,6 +14,9 @@ namespace densenet {
 /// A convolution without a bias, of stride 1, that keeps the size of the image.
 torch::nn::Conv2d same_convolution(std::int64_t in_channels, std::int64_t out_channels, std::int64_t kernel);
 
+/// A batch norm's tensors, for the engine.
+engine::NormParts parts_of(const torch::nn::BatchNorm2dImpl& norm);
+
 /// A layer H_l of a dense block (sections 3 and 4): BN-ReLU-conv1×1-BN-ReLU-conv3×3, or BN-ReLU-conv3×3 without the
 /// bottleneck. Takes N×C×H×W and gives the N×k×H×W that the block joins to it.
 class DenseLayerImpl : public torch::nn::Module {
@@ -20,6 +24,9 @@ class DenseLayerImpl : public torch::nn::Module {
   DenseLayerImpl(const ModelConfig& config, std::int64_t in_channels, DropoutPtr dropout);
 
   at::Tensor forward(const at::Tensor& input);
+
+  /// Its tensors, for the engine.
+  [[nodiscard]] engine::LayerParts parts() const;
 
  private:
   torch::nn::BatchNorm2d norm1_{nullptr};

@@ -49,12 +49,14 @@ at::Tensor prepare(NetworkImpl& network, const Model& model, const HostTensor& i
 
 }  // namespace
 
-Model::Model(ModelConfig config, const std::string& device, std::optional<std::uint64_t> seed)
+Model::Model(ModelConfig config, const std::string& device, std::optional<std::uint64_t> seed,
+             const RunOptions& options)
     : config_(std::move(config)), network_(std::make_shared<NetworkImpl>(config_)) {
   const c10::Device target = find_device(device);
   device_ = target.str();
   network_->initialize(generator_of(seed));  // on the CPU, so that one seed gives the same weights on every device
   network_->to(target);
+  network_->set_run_options(options);
 }
 
 Model::~Model() = default;

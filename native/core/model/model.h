@@ -9,6 +9,7 @@
 
 #include "core/host_tensor.h"
 #include "core/model/config.h"
+#include "core/model/run_options.h"
 #include "core/weights/file_piece.h"
 #include "core/weights/tensor_entry.h"
 
@@ -37,7 +38,7 @@ struct TopClasses {
 class Model {
  public:
   /// Draws the weights from `seed`, or from libtorch's default generator where there is none.
-  Model(ModelConfig config, const std::string& device, std::optional<std::uint64_t> seed);
+  Model(ModelConfig config, const std::string& device, std::optional<std::uint64_t> seed, const RunOptions& options);
   ~Model();
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;

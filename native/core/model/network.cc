@@ -35,11 +35,24 @@ NetworkImpl::NetworkImpl(const ModelConfig& config)
   }
 }
 
+bool NetworkImpl::engine_covers(const at::Tensor& images) const {
+  if (run_options_.implementation == Implementation::kReference || !images.is_cpu()) return false;
+  if (images.scalar_type() != at::kFloat && images.scalar_type() != at::kDouble) return false;
+  return is_training() ? features_->pixels_left(images) > 1 : !at::GradMode::is_enabled();
+}
+
 at::Tensor NetworkImpl::forward(const at::Tensor& images, const Tap& tap) {
   return classify(pooled_features(images, tap));
 }
 
 at::Tensor NetworkImpl::pooled_features(const at::Tensor& images, const Tap& tap) {
+  if (engine_covers(images)) {
+    if (!tap) return features_->forward_pooled(images, run_options_.memory != MemoryMode::kEfficient);
+    if (!is_training()) {
+      const at::Tensor output = features_->forward_blocks(images, tap).relu_();
+      return at::adaptive_avg_pool2d(output, {1, 1}).flatten(1);
+    }
+  }
   const at::Tensor output = features_->forward(images, tap).relu_();
   return at::adaptive_avg_pool2d(output, {1, 1}).flatten(1);
 }
@@ -59,7 +72,8 @@ void NetworkImpl::set_adapting(const std::string& prefix, bool adapting) {
 
 bool NetworkImpl::features_are_fixed() const {
   const std::vector<at::Tensor> parameters = features_->parameters();
-  return !has_dropout() && std::ranges::none_of(parameters, [](const at::Tensor& one) { return one.requires_grad(); }) &&
+  return !has_dropout() &&
+         std::ranges::none_of(parameters, [](const at::Tensor& one) { return one.requires_grad(); }) &&
          std::ranges::none_of(norms_, &Norm::adapting);
 }
 

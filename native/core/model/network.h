@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/model/features.h"
+#include "core/model/run_options.h"
 
 namespace densenet {
 
@@ -31,7 +32,8 @@ class NetworkImpl : public torch::nn::Module {
   /// C of the pooled features.
   [[nodiscard]] std::int64_t feature_channels() const { return features_->out_channels(); }
 
-  /// Whether training leaves everything before the classifier as it is, so that an image always gives the same features.
+  /// Whether training leaves everything before the classifier as it is, so that an image always gives the same
+  /// features.
   [[nodiscard]] bool features_are_fixed() const;
 
   /// Puts a new classifier, with fresh weights, in the place of the old one.
@@ -43,9 +45,15 @@ class NetworkImpl : public torch::nn::Module {
   /// The source of every dropout mask; nothing for libtorch's default generator.
   void set_dropout_generator(std::optional<at::Generator> generator) { dropout_->generator = std::move(generator); }
 
+  void set_run_options(const RunOptions& options) { run_options_ = options; }
+
   [[nodiscard]] bool has_dropout() const { return dropout_->rate > 0.0; }
 
  private:
+  /// Whether the engine covers this call: on the CPU, and no gradient through batch norms in evaluation.
+  [[nodiscard]] bool engine_covers(const at::Tensor& images) const;
+
+  RunOptions run_options_;
   DropoutPtr dropout_;
   Initialization initialization_;
   struct Norm {

@@ -21,4 +21,8 @@ at::Tensor TransitionImpl::forward(const at::Tensor& input) {
   return at::avg_pool2d(output, {2, 2}, {2, 2});
 }
 
+engine::TailParts TransitionImpl::parts() const {
+  return {.kind = engine::TailKind::kTransition, .norm = parts_of(*norm_), .conv = conv_->weight};
+}
+
 }  // namespace densenet

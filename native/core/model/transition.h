@@ -11,6 +11,14 @@ class TransitionImpl : public torch::nn::Module {
 
   at::Tensor forward(const at::Tensor& input);
 
+  /// Its tensors, for the engine.
+  [[nodiscard]] engine::TailParts parts() const;
+
+  [[nodiscard]] const torch::nn::BatchNorm2dImpl& norm() const { return *norm_; }
+
+  /// Whether dropout stands between its convolution and its pooling, which then cannot change places.
+  [[nodiscard]] bool drops() const { return drop_ && dropout_->rate > 0.0 && is_training(); }
+
   [[nodiscard]] std::int64_t out_channels() const { return out_channels_; }
 
  private:

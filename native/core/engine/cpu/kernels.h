@@ -1,0 +1,168 @@
+#pragma once
+
+#include <cstdint>
+
+#include "core/engine/cpu/isa.h"
+
+/// What one thread does to one tile, as plain functions over pointers, so that the same engine runs on kernels that
+/// were compiled for different instruction sets. Matrices are row-major: a row is a pixel, a column a channel, `ld*` the
+/// distance of two rows in elements. Vectors of one value a channel are padded to whole panels.
+namespace densenet::engine {
+
+/// Columns of a packed matrix are stored in panels of this many; the last panel may be half as wide.
+inline constexpr std::int64_t kPanel = 16;
+
+/// Rows that are multiplied at a time: a multiple of what any kernel holds in registers, small enough that a tile of
+/// normalised values stays in the second-level cache.
+inline constexpr std::int64_t kTileRows = 96;
+
+/// Channels that are normalised at a time on the way into a product, so that a panel's part stays in the first-level cache.
+inline constexpr std::int64_t kDepth = 256;
+
+/// y = scale·(x − mean) + β of a batch norm, as scale·x + shift, per channel.
+template <class T>
+struct Affine {
+  const T* scale;  ///< γ/√(σ²+ε)
+  const T* shift;  ///< β − scale·mean
+  const T* mean;
+};
+
+/// C = max(0, scale·A + shift)·B over rows of A, for the panels [first_panel, last_panel) of B.
+template <class T>
+struct NormalizedProduct {
+  std::int64_t rows;
+  std::int64_t depth;    ///< columns of A, rows of B
+  std::int64_t columns;  ///< of B and C
+  std::int64_t first_panel;
+  std::int64_t last_panel;
+  const T* a;
+  std::int64_t lda;
+  Affine<T> norm;  ///< without a scale, A is taken as it is
+  const T* b;      ///< packed
+  T* c;
+  std::int64_t ldc;
+  const T* bias;  ///< where given, C = max(0, C + bias)
+  T* scratch;     ///< kTileRows × (kDepth + kPanel)
+};
+
+/// The backward pass of a batch norm and ReLU, as the end of a product whose result is the gradient g of the rectified
+/// value: g is cleared where scale·x + shift ≤ 0, summed, and written as g, or added as scale·g.
+template <class T>
+struct NormBackward {
+  const T* x;
+  std::int64_t ldx;
+  Affine<T> norm;
+  T* out;
+  std::int64_t ldo;
+  bool accumulate;  ///< out += scale·g; otherwise out = g
+  T* sum_g;         ///< Σ g, added to
+  T* sum_gx;        ///< Σ g·(x − mean), added to
+};
+
+/// A 3×3 convolution of padding 1 over `rows`×`width` pixels of a strip: (rows+2)×(width+2) pixels with zeros around.
+template <class T>
+struct StripProduct {
+  std::int64_t rows;
+  std::int64_t width;
+  std::int64_t depth;  ///< channels of a pixel of the strip, and the distance of two pixels
+  std::int64_t columns;
+  std::int64_t first_panel;
+  std::int64_t last_panel;
+  const T* strip;
+  const T* b;  ///< packed, 9·depth rows: kernel row, kernel column, channel
+  T* c;        ///< rows·width pixels
+  std::int64_t ldc;
+};
+
+/// As `StripProduct`, but its result is the gradient of a rectified value; `end`'s first pixel is the strip's.
+template <class T>
+struct StripBackward {
+  StripProduct<T> product;  ///< `c` is not used
+  NormBackward<T> end;
+};
+
+/// dW += Σ over pixels of g ⊗ t, t the 3×3 neighbourhood: for each panel, kernel position, channel of g.
+template <class T>
+struct StripWeight {
+  std::int64_t rows;
+  std::int64_t width;
+  std::int64_t channels;  ///< of g
+  std::int64_t first_panel;
+  std::int64_t last_panel;
+  const T* g;  ///< strip of gradients, `channels` a pixel
+  const T* t;  ///< strips of the convolution's input, a panel after the other, kPanel channels a pixel
+  T* dw;       ///< [panel][9][channels][kPanel]
+};
+
+/// The backward pass of max(0, norm(X))·W over a tile of rows, for some panels of the columns of X.
+template <class T>
+struct ProductBackward {
+  std::int64_t rows;
+  std::int64_t depth;  ///< columns of dY
+  std::int64_t columns;
+  std::int64_t first_panel;
+  std::int64_t last_panel;
+  const T* dy;
+  std::int64_t lddy;
+  const T* b;  ///< W packed: `depth` rows, `columns` columns; null where the gradient of X is not wanted
+  NormBackward<T> end;
+  T* dw;       ///< [panel][depth][kPanel], added to; null where the gradient of W is not wanted
+  T* scratch;  ///< rows × kPanel
+};
+
+/// Average pooling of normalised, rectified pixels: windows of `height`×`width` of an image whose rows hold `pitch`
+/// pixels.
+template <class T>
+struct PooledNorm {
+  std::int64_t channels;
+  std::int64_t height;
+  std::int64_t width;
+  std::int64_t pitch;
+  std::int64_t outputs;  ///< windows side by side
+  Affine<T> norm;
+};
+
+template <class T>
+struct Kernels {
+  /// y = max(0, scale·x + shift)
+  void (*normalize)(const T* x, std::int64_t ldx, std::int64_t rows, std::int64_t channels, const Affine<T>& norm, T* y,
+                    std::int64_t ldy);
+
+  /// As `normalize`, into panels: kPanel channels a pixel, `panel_stride` elements from one panel to the next.
+  void (*normalize_panels)(const T* x, std::int64_t ldx, std::int64_t rows, std::int64_t first_panel,
+                           std::int64_t last_panel, const Affine<T>& norm, T* y, std::int64_t panel_stride);
+
+  /// out = scale·g + p + q·(x − mean): the whole gradient of a batch norm's input, from what was summed before.
+  void (*correct)(const T* g, std::int64_t ldg, const T* x, std::int64_t ldx, std::int64_t rows, std::int64_t channels,
+                  const T* scale, const T* p, const T* q, const T* mean, T* out, std::int64_t ldo);
+
+  /// The mean of each channel and the sum of the squared deviations from it.
+  void (*statistics)(const T* x, std::int64_t ldx, std::int64_t rows, std::int64_t channels, T* mean, T* deviations);
+
+  void (*normalized_product)(const NormalizedProduct<T>& task);
+  void (*product_backward)(const ProductBackward<T>& task);
+  void (*strip_product)(const StripProduct<T>& task);
+  void (*strip_backward)(const StripBackward<T>& task);
+  void (*strip_weight)(const StripWeight<T>& task);
+
+  /// Windows of one row of the pooled image.
+  void (*pool)(const PooledNorm<T>& task, const T* x, std::int64_t ldx, T* y, std::int64_t ldy);
+
+  /// Its backward pass: out = scale·g at every pixel of the windows, g being dy over the window's size where the
+  /// pixel's value was above 0; Σ g and Σ g·(x − mean) are added to.
+  void (*pool_backward)(const PooledNorm<T>& task, const T* dy, std::int64_t lddy, const NormBackward<T>& end);
+};
+
+/// The kernels of the instruction set in use.
+template <class T>
+[[nodiscard]] const Kernels<T>& kernels();
+
+namespace detail {
+/// One a file that is compiled with its own flags; null where the build has none.
+extern const Kernels<float>* const portable_kernels;
+extern const Kernels<double>* const portable_double_kernels;
+extern const Kernels<float>* const avx2_kernels;
+extern const Kernels<float>* const avx512_kernels;
+}  // namespace detail
+
+}  // namespace densenet::engine

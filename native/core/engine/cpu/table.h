@@ -1,0 +1,26 @@
+#pragma once
+
+#include "core/engine/cpu/elementwise.h"
+#include "core/engine/cpu/product.h"
+#include "core/engine/cpu/strip.h"
+
+namespace densenet::engine {
+
+/// The kernels for one architecture. `Arch` names its shapes; it is a type of one file only, so that what is compiled
+/// here with that file's flags can never stand in for another file's.
+template <class Arch, class T>
+inline constexpr Kernels<T> kKernelTable{
+    .normalize = Elementwise<Arch, T>::normalize,
+    .normalize_panels = Elementwise<Arch, T>::normalize_panels,
+    .correct = Elementwise<Arch, T>::correct,
+    .statistics = Elementwise<Arch, T>::statistics,
+    .normalized_product = Product<Arch, T>::normalized,
+    .product_backward = Product<Arch, T>::backward,
+    .strip_product = Strip<Arch, T>::product,
+    .strip_backward = Strip<Arch, T>::backward,
+    .strip_weight = Strip<Arch, T>::weight,
+    .pool = Elementwise<Arch, T>::pool,
+    .pool_backward = Elementwise<Arch, T>::pool_backward,
+};
+
+}  // namespace densenet::engine

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+namespace densenet::engine {
+
+/// Weights in the order in which the kernels read them: panels of columns, padded with zeros (see kPanel). `weight` is a
+/// convolution's, out × in × kernel height × kernel width; `scale`, where given, multiplies each output channel.
+
+/// For a forward product: the columns are the output channels; the depth is kernel position, then input channel.
+template <class T>
+at::Tensor pack_forward(const at::Tensor& weight, const std::vector<double>* scale = nullptr);
+
+/// For the product that gives the input's gradient: the columns are the input channels; the depth is kernel position,
+/// turned by 180°, then output channel.
+template <class T>
+at::Tensor pack_backward(const at::Tensor& weight);
+
+/// Adds up the chunks of a weight's gradient, [chunk][panel][position][out][kPanel], into the weight's own order.
+template <class T>
+at::Tensor sum_weight_gradient(const at::Tensor& chunks, const at::Tensor& weight);
+
+/// Elements of one chunk.
+std::int64_t weight_gradient_size(const at::Tensor& weight);
+
+}  // namespace densenet::engine
