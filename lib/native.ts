@@ -65,6 +65,7 @@ export interface NativeModel {
   save(path: string, header: Uint8Array): Promise<void>;
   setTrainable(prefix: string, trainable: boolean): Promise<void>;
   replaceClassifier(numClasses: number, seed: number | undefined): Promise<void>;
+  estimateMemory(batch: number, height: number, width: number): Promise<number>;
   dispose(): Promise<void>;
 }
 

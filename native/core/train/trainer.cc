@@ -15,6 +15,7 @@
 #include "core/model/network.h"
 #include "core/runtime/tensor_copy.h"
 #include "core/train/optimizer.h"
+#include "core/train/out_of_memory.h"
 #include "core/train/schedule.h"
 
 namespace densenet {
@@ -61,9 +62,20 @@ struct Trainer::State {
         dropout_generator(make_generator(device, seed + 1)) {}
 
   StepResult train_on(const Batch& batch, double learning_rate);
+  StepResult try_train_on(const Batch& batch, double learning_rate);
 };
 
 StepResult Trainer::State::train_on(const Batch& batch, double learning_rate) {
+  std::exception_ptr failure;
+  try {
+    return try_train_on(batch, learning_rate);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  rethrow_with_advice(failure, *model, batch.images.sizes());  // out here, where the step's memory is free again
+}
+
+StepResult Trainer::State::try_train_on(const Batch& batch, double learning_rate) {
   NetworkImpl& network = model->network();
   network.train();
   network.set_dropout_generator(dropout_generator);
