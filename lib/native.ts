@@ -86,6 +86,7 @@ export interface NativeModel {
   save(path: string, pieces: FilePiece[]): Promise<void>;
   setTrainable(prefix: string, trainable: boolean, adapting: boolean): Promise<void>;
   replaceClassifier(numClasses: number, seed: number | undefined): Promise<void>;
+  estimateMemory(batch: number, height: number, width: number): Promise<number>;
   dispose(): Promise<void>;
 }
 

@@ -57,6 +57,7 @@ Napi::Function ModelObject::define(Napi::Env env) {
        InstanceMethod<&ModelObject::gradients>("gradients"), InstanceMethod<&ModelObject::load>("load"),
        InstanceMethod<&ModelObject::save>("save"), InstanceMethod<&ModelObject::set_trainable>("setTrainable"),
        InstanceMethod<&ModelObject::replace_classifier>("replaceClassifier"),
+       InstanceMethod<&ModelObject::estimate_memory>("estimateMemory"),
        InstanceMethod<&ModelObject::dispose>("dispose")});
 }
 
@@ -190,6 +191,17 @@ Napi::Value ModelObject::replace_classifier(const Napi::CallbackInfo& info) {
         model->replace_classifier(classes, seed);
       },
       to_undefined);
+}
+
+Napi::Value ModelObject::estimate_memory(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kRead,
+      [model = model_, batch = info[0].As<Napi::Number>().Int64Value(),
+       height = info[1].As<Napi::Number>().Int64Value(),
+       width = info[2].As<Napi::Number>().Int64Value()] { return model->predict_memory(batch, height, width); },
+      [](Napi::Env env, std::int64_t bytes) -> Napi::Value {
+        return Napi::Number::New(env, static_cast<double>(bytes));
+      });
 }
 
 Napi::Value ModelObject::dispose(const Napi::CallbackInfo& info) {

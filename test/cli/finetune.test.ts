@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import sharp from 'sharp';
 import { datasets, DenseNet } from '../../lib';
@@ -219,9 +219,9 @@ describe('Ctrl-C', () => {
 describe('refused with a word on what to do is', () => {
   const out = () => ['--out', inFolder('refused')];
   afterEach(async () => {
-    // Nothing was written.
-    await expect(readFile(inFolder('refused/weights.safetensors'))).rejects.toMatchObject({ code: 'ENOENT' });
+    const written = await readdir(inFolder('refused')).catch(() => []);
     await rm(inFolder('refused'), { recursive: true, force: true });
+    expect(written).toEqual([]);
   });
 
   it('a folder that is not there', async () => {

@@ -37,13 +37,13 @@ class BatchSource {
   [[nodiscard]] virtual std::int64_t steps() const = 0;
 };
 
-/// Batches of images in memory, or of what was computed from them. The last may be smaller; one smaller than `smallest` joins the batch before it,
-/// since batch norm cannot learn from a single value a channel.
+/// Batches of images in memory, or of what was computed from them. The last may be smaller; one smaller than `smallest`
+/// joins the batch before it, since batch norm cannot learn from a single value a channel.
 class TensorBatches final : public BatchSource {
  public:
   /// @param images N×…, @param labels N; both in ordinary memory or on any device.
   TensorBatches(at::Tensor images, at::Tensor labels, std::int64_t batch_size, std::int64_t smallest,
-                 c10::Device device);
+                c10::Device device);
 
   [[nodiscard]] std::int64_t size() const { return images_.size(0); }
 

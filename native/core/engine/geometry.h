@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "core/engine/buffer.h"
 #include "core/engine/cpu/kernels.h"
 #include "core/engine/parallel.h"
 
@@ -30,7 +31,7 @@ struct Rows {
 
   Rows() = default;
   Rows(std::int64_t pixels, std::int64_t row, const at::TensorOptions& options)
-      : memory(at::empty({pixels, row}, options)), ld(row) {}
+      : memory(make_buffer(pixels, row, options)), ld(row) {}
 
   template <class T>
   [[nodiscard]] T* data() const {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/data/images.h"
+#include "core/engine/memory_plan.h"
 #include "core/error.h"
 #include "core/model/names.h"
 #include "core/model/network.h"
@@ -166,6 +167,22 @@ void Model::set_trainable(const std::string& prefix, bool trainable, bool adapti
     parameter.requires_grad_(trainable);
     if (!trainable) parameter.mutable_grad() = at::Tensor();
   }
+}
+
+std::int64_t Model::predict_memory(std::int64_t batch, std::int64_t height, std::int64_t width) const {
+  return network().predict_memory(batch, height, width);
+}
+
+std::int64_t Model::fitting_batch(std::int64_t height, std::int64_t width) const {
+  const std::int64_t free = engine::free_memory();
+  const auto fits = [&](std::int64_t batch) { return predict_memory(batch, height, width) <= free; };
+  std::int64_t fitting = 0;
+  std::int64_t step = 1;
+  while (step < (1 << 20) && fits(step)) step *= 2;
+  for (; step > 0; step /= 2) {
+    if (fits(fitting + step)) fitting += step;
+  }
+  return fitting;
 }
 
 void Model::replace_classifier(std::int64_t num_classes, std::optional<std::uint64_t> seed) {

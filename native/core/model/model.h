@@ -74,6 +74,12 @@ class Model {
 
   void replace_classifier(std::int64_t num_classes, std::optional<std::uint64_t> seed);
 
+  /// The bytes that a training step on images of this size takes at its peak, beyond the model at rest.
+  [[nodiscard]] std::int64_t predict_memory(std::int64_t batch, std::int64_t height, std::int64_t width) const;
+
+  /// The largest batch of such images for which that is free; 0 where not even one image fits.
+  [[nodiscard]] std::int64_t fitting_batch(std::int64_t height, std::int64_t width) const;
+
   /// Gives the memory back.
   void release() noexcept { network_.reset(); }
 

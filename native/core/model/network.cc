@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/engine/memory_plan.h"
 #include "core/model/initialization.h"
 #include "core/model/names.h"
 
@@ -25,7 +26,7 @@ void collect(const torch::nn::Module& module, const std::string& prefix, std::ve
 }  // namespace
 
 NetworkImpl::NetworkImpl(const ModelConfig& config)
-    : dropout_(std::make_shared<Dropout>()), initialization_(config.initialization) {
+    : config_(config), dropout_(std::make_shared<Dropout>()), initialization_(config.initialization) {
   dropout_->rate = config.drop_rate;
   features_ = register_module("features", Features(config, dropout_));
   classifier_ = register_module("classifier", torch::nn::Linear(features_->out_channels(), config.num_classes));
@@ -41,13 +42,37 @@ bool NetworkImpl::engine_covers(const at::Tensor& images) const {
   return is_training() ? features_->pixels_left(images) > 1 : !at::GradMode::is_enabled();
 }
 
+std::int64_t NetworkImpl::count_learning() const {
+  std::int64_t count = 0;
+  for (const at::Tensor& parameter : parameters()) count += parameter.requires_grad() ? parameter.numel() : 0;
+  return count;
+}
+
+bool NetworkImpl::keeps_products(std::int64_t batch, std::int64_t height, std::int64_t width) const {
+  if (run_options_.memory != MemoryMode::kAuto) return run_options_.memory == MemoryMode::kFast;
+  const std::int64_t free = engine::free_memory();
+  const engine::TrainingMemory memory =
+      engine::predict_training_memory(config_, batch, height, width, count_learning());
+  // A fifth is left for whatever else the process does.
+  return free == 0 || memory.fast < free / 5 * 4;
+}
+
+std::int64_t NetworkImpl::predict_memory(std::int64_t batch, std::int64_t height, std::int64_t width) const {
+  const engine::TrainingMemory memory =
+      engine::predict_training_memory(config_, batch, height, width, count_learning());
+  return keeps_products(batch, height, width) ? memory.fast : memory.efficient;
+}
+
 at::Tensor NetworkImpl::forward(const at::Tensor& images, const Tap& tap) {
   return classify(pooled_features(images, tap));
 }
 
 at::Tensor NetworkImpl::pooled_features(const at::Tensor& images, const Tap& tap) {
   if (engine_covers(images)) {
-    if (!tap) return features_->forward_pooled(images, run_options_.memory != MemoryMode::kEfficient);
+    if (!tap) {
+      const bool keep = is_training() && keeps_products(images.size(0), images.size(2), images.size(3));
+      return features_->forward_pooled(images, keep);
+    }
     if (!is_training()) {
       const at::Tensor output = features_->forward_blocks(images, tap).relu_();
       return at::adaptive_avg_pool2d(output, {1, 1}).flatten(1);

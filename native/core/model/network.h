@@ -45,6 +45,12 @@ class NetworkImpl : public torch::nn::Module {
   /// The source of every dropout mask; nothing for libtorch's default generator.
   void set_dropout_generator(std::optional<at::Generator> generator) { dropout_->generator = std::move(generator); }
 
+  /// Whether a training step on images of this size keeps the 1×1 convolutions' outputs for its backward pass.
+  [[nodiscard]] bool keeps_products(std::int64_t batch, std::int64_t height, std::int64_t width) const;
+
+  /// The bytes that such a step takes at its peak, beyond the model at rest.
+  [[nodiscard]] std::int64_t predict_memory(std::int64_t batch, std::int64_t height, std::int64_t width) const;
+
   void set_run_options(const RunOptions& options) { run_options_ = options; }
 
   [[nodiscard]] bool has_dropout() const { return dropout_->rate > 0.0; }
@@ -53,6 +59,10 @@ class NetworkImpl : public torch::nn::Module {
   /// Whether the engine covers this call: on the CPU, and no gradient through batch norms in evaluation.
   [[nodiscard]] bool engine_covers(const at::Tensor& images) const;
 
+  /// Values in the parameters that learn.
+  [[nodiscard]] std::int64_t count_learning() const;
+
+  ModelConfig config_;
   RunOptions run_options_;
   DropoutPtr dropout_;
   Initialization initialization_;

@@ -20,7 +20,8 @@ std::string cuda_fault() {
   // hasCUDA asks for a device; only hasCUDART tells how libtorch was built.
   if (!at::Context::hasCUDART()) return "this libtorch is a CPU build";
   try {
-    if (!at::Context::hasCUDA() || cuda_device_count() == 0) return "no NVIDIA device or driver was found on this machine";
+    if (!at::Context::hasCUDA() || cuda_device_count() == 0)
+      return "no NVIDIA device or driver was found on this machine";
   } catch (const c10::Error& error) {
     return error.what_without_backtrace();
   }

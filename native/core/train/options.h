@@ -27,8 +27,8 @@ struct OptimizerOptions {
   double beta1 = 0.9;     ///< Adam and AdamW
   double beta2 = 0.999;   ///< Adam and AdamW
   double epsilon = 1e-8;  ///< Adam and AdamW
-  /// Each parameter belongs to the group with the longest prefix that it lies below, if any, and otherwise has the rates
-  /// above.
+  /// Each parameter belongs to the group with the longest prefix that it lies below, if any, and otherwise has the
+  /// rates above.
   std::vector<ParameterGroup> groups;
 };
 

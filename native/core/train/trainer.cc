@@ -18,6 +18,7 @@
 #include "core/runtime/tensor_copy.h"
 #include "core/train/feature_cache.h"
 #include "core/train/optimizer.h"
+#include "core/train/out_of_memory.h"
 #include "core/train/schedule.h"
 
 namespace densenet {
@@ -120,6 +121,7 @@ struct Trainer::State {
   StepResult learn(const at::Tensor& logits, const at::Tensor& labels, const std::vector<double>& rates,
                    const Statistics& before);
   StepResult train_on(const Batch& batch, bool pooled, const std::vector<double>& rates);
+  StepResult try_train_on(const Batch& batch, bool pooled, const std::vector<double>& rates);
 
   /// Makes the features ready where they can be kept. Returns false when it was stopped.
   bool prepare_features(RunData& data, std::int64_t most_bytes, const std::function<bool()>& stop) const;
@@ -135,6 +137,17 @@ at::Tensor Trainer::State::forward(const Batch& batch) const {
 }
 
 StepResult Trainer::State::train_on(const Batch& batch, bool pooled, const std::vector<double>& rates) {
+  std::exception_ptr failure;
+  try {
+    return try_train_on(batch, pooled, rates);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (pooled) std::rethrow_exception(failure);
+  rethrow_with_advice(failure, *model, batch.images.sizes());  // out here, where the step's memory is free again
+}
+
+StepResult Trainer::State::try_train_on(const Batch& batch, bool pooled, const std::vector<double>& rates) {
   optimizer.clear_gradients();
   const Statistics before(model->network());
   return learn(pooled ? model->network().classify(batch.images) : forward(batch), batch.labels, rates, before);

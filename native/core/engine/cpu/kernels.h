@@ -5,8 +5,8 @@
 #include "core/engine/cpu/isa.h"
 
 /// What one thread does to one tile, as plain functions over pointers, so that the same engine runs on kernels that
-/// were compiled for different instruction sets. Matrices are row-major: a row is a pixel, a column a channel, `ld*` the
-/// distance of two rows in elements. Vectors of one value a channel are padded to whole panels.
+/// were compiled for different instruction sets. Matrices are row-major: a row is a pixel, a column a channel, `ld*`
+/// the distance of two rows in elements. Vectors of one value a channel are padded to whole panels.
 namespace densenet::engine {
 
 /// Columns of a packed matrix are stored in panels of this many; the last panel may be half as wide.
@@ -16,7 +16,8 @@ inline constexpr std::int64_t kPanel = 16;
 /// normalised values stays in the second-level cache.
 inline constexpr std::int64_t kTileRows = 96;
 
-/// Channels that are normalised at a time on the way into a product, so that a panel's part stays in the first-level cache.
+/// Channels that are normalised at a time on the way into a product, so that a panel's part stays in the first-level
+/// cache.
 inline constexpr std::int64_t kDepth = 256;
 
 /// y = scale·(x − mean) + β of a batch norm, as scale·x + shift, per channel.

@@ -1,0 +1,124 @@
+#include "core/engine/memory_plan.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "core/engine/geometry.h"
+
+namespace densenet::engine {
+
+namespace {
+
+constexpr std::int64_t kFloat = 4;
+constexpr std::int64_t kIndex = 8;  // max pooling's
+
+/// Code and tables of libtorch that the first step brings into memory, and what the heap loses between tensors.
+constexpr std::int64_t kOverhead = 24'000'000;
+constexpr double kFragments = 1.06;
+
+/// What one block holds.
+struct BlockMemory {
+  std::int64_t buffer = 0;    ///< kept, and as large again for the gradient in the backward pass
+  std::int64_t products = 0;  ///< all 1×1 convolutions' outputs
+  std::int64_t inner = 0;     ///< one of them
+  std::int64_t masks = 0;
+  std::int64_t chunks = 0;   ///< sums of the largest weight's gradient
+  std::int64_t weights = 0;  ///< the gradients of all its parameters and its transition's
+};
+
+BlockMemory block_memory(const ModelConfig& config, std::int64_t layers, std::int64_t in, std::int64_t out_of_tail,
+                         const Pixels& pixels) {
+  const std::int64_t rows = pixels.count();
+  const std::int64_t growth = config.growth_rate;
+  const std::int64_t width = config.bottleneck_size * growth;
+  const std::int64_t channels = in + (layers * growth);
+  BlockMemory memory;
+  memory.buffer = rows * (whole_panels(channels) + kPanel) * kFloat;
+  if (config.drop_rate > 0.0) memory.masks += layers * rows * growth;
+  std::int64_t largest = 0;
+  std::int64_t values = channels * (out_of_tail + 2);
+  for (std::int64_t layer = 0; layer < layers; ++layer) {
+    const std::int64_t read = in + (layer * growth);
+    const std::int64_t spatial = 9 * growth * (config.bottleneck ? width : read);
+    const std::int64_t pointwise = config.bottleneck ? width * read : 0;
+    largest = std::max({largest, whole_panels(spatial), whole_panels(pointwise)});
+    values += spatial + pointwise + (2 * read) + (config.bottleneck ? 2 * width : 0);
+  }
+  if (config.bottleneck) {
+    memory.inner = rows * whole_panels(width) * kFloat;
+    memory.products = layers * memory.inner;
+    if (config.drop_rate > 0.0 && config.drop_placement == DropPlacement::kConvolution) {
+      memory.masks += layers * rows * width;
+    }
+  }
+  memory.chunks = largest * kFloat * sum_chunks(Tiles(rows).count, 4);
+  memory.weights = values * kFloat;
+  return memory;
+}
+
+}  // namespace
+
+TrainingMemory predict_training_memory(const ModelConfig& config, std::int64_t batch, std::int64_t height,
+                                       std::int64_t width, std::int64_t learning) {
+  const std::int64_t image_bytes = batch * config.in_channels * height * width * kFloat;
+  std::int64_t stem = 2 * image_bytes;  // as it came, and channels-last
+  std::int64_t stem_backward = 0;
+  std::int64_t channels = config.init_channels;
+  if (config.stem == Stem::kImageNet) {
+    height = ceil_div(height, 2);
+    width = ceil_div(width, 2);
+    const std::int64_t convolved = batch * height * width * channels * kFloat;
+    height = ceil_div(height, 2);
+    width = ceil_div(width, 2);
+    stem += (2 * convolved) + (batch * height * width * channels * kIndex);
+    stem_backward = 2 * convolved;
+  }
+  std::vector<BlockMemory> blocks;
+  for (std::size_t index = 0; index < config.block_config.size(); ++index) {
+    const std::int64_t all = channels + (config.block_config[index] * config.growth_rate);
+    const bool last = index + 1 == config.block_config.size();
+    const std::int64_t kept =
+        last ? 0 : static_cast<std::int64_t>(std::floor(static_cast<double>(all) * config.compression));
+    blocks.push_back(block_memory(config, config.block_config[index], channels, last ? config.num_classes : kept,
+                                  {.images = batch, .height = height, .width = width}));
+    channels = kept;
+    height /= 2;
+    width /= 2;
+  }
+  const std::int64_t learned = learning * kFloat;
+  const auto peak = [&](bool fast) {
+    std::int64_t held = stem;
+    for (const BlockMemory& block : blocks) held += block.buffer + block.masks + (fast ? block.products : 0);
+    std::int64_t most = held;
+    std::int64_t gradients = 0;
+    for (auto block = blocks.rbegin(); block != blocks.rend(); ++block) {
+      gradients = std::min(learned, gradients + block->weights);
+      const std::int64_t passing = block->buffer + block->inner + block->chunks + (fast ? 0 : block->inner);
+      most = std::max(most, held + gradients + passing);
+      held -= block->buffer + block->masks + (fast ? block->products : 0);
+    }
+    most = std::max(most, stem + stem_backward + learned);
+    const auto tensors = static_cast<double>(most + learned);  // the momentum
+    return kOverhead + static_cast<std::int64_t>(kFragments * tensors);
+  };
+  return {.fast = peak(true), .efficient = peak(false)};
+}
+
+std::int64_t free_memory() {
+  std::ifstream file("/proc/meminfo");
+  std::string key;
+  std::int64_t kilobytes = 0;
+  std::string unit;
+  while (file >> key >> kilobytes) {
+    if (key == "MemAvailable:") return kilobytes * 1024;
+    std::getline(file, unit);
+  }
+  return 0;
+}
+
+}  // namespace densenet::engine
