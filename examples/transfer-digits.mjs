@@ -64,7 +64,7 @@ try {
       const lesson = only(drawn, unknown, imagesOfEach);
 
       const pupil = await DenseNet.load(file);
-      await pupil.replaceClassifier(unknown.map(String));
+      await pupil.replaceClassifier(unknown.map(String), { seed });
       await train(pupil, lesson, epochs, seed);
       tuned.push(await accuracy(pupil, exam));
       await pupil.dispose();

@@ -52,7 +52,7 @@ export function finetuneCommand(): Command {
       'after',
       `
 Where FOLDER has a folder "train" and one named "val", "valid", "validation" or "test", the second is tested on; otherwise
-a fifth of each class is.
+a fifth of each class is. Each class needs two pictures or more.
 
 Examples:
   $ densenet finetune --data flowers --weights densenet121
@@ -72,7 +72,8 @@ async function finetune(options: FinetuneOptions): Promise<void> {
     );
   const form = { imageSize, resizeSize, interpolation, channels: inChannels as 1 | 3 };
   const { trainSet, testSet } = await readData(options, form);
-  await model.replaceClassifier(trainSet.classes);
+  checkClasses(options.data, trainSet);
+  await model.replaceClassifier(trainSet.classes, { seed: options.seed });
   if (!options.json)
     console.log(
       `Teaching a DenseNet of ${count(model.parameterCount)} parameters ${trainSet.classes.length} classes on ` +
@@ -117,15 +118,33 @@ async function readData(
   { data, seed }: FinetuneOptions,
   form: datasets.ImageFolderOptions,
 ): Promise<{ trainSet: ArrayDataset; testSet: ArrayDataset }> {
-  const folders = await readdir(data).catch(() => [] as string[]);
+  const entries = await readdir(data, { withFileTypes: true }).catch(() => []);
+  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   const held = ['val', 'valid', 'validation', 'test'].find((name) => folders.includes(name));
   if (!folders.includes('train') || held === undefined) {
-    const [trainSet, testSet] = datasets.split(await datasets.imageFolder(data, form), 0.8, { seed });
+    // A folder "train" on its own holds the classes, and is not the only one.
+    const place = folders.join() === 'train' ? path.join(data, 'train') : data;
+    const [trainSet, testSet] = datasets.split(await datasets.imageFolder(place, form), 0.8, { seed });
     return { trainSet, testSet };
   }
   const trainSet = await datasets.imageFolder(path.join(data, 'train'), form);
   const classes = [...trainSet.classes];
   return { trainSet, testSet: await datasets.imageFolder(path.join(data, held), { ...form, classes }) };
+}
+
+/** A lone class is always right, and one without pictures is never learned. */
+function checkClasses(folder: string, { classes, labels }: ArrayDataset): void {
+  const without = classes.filter((_, index) => !labels.includes(index));
+  if (without.length > 0)
+    throw new DenseNetError(
+      'ERR_DATASET',
+      `${folder} has too few pictures to train on and to test on of ${without.join(', ')}. Each class needs at least two.`,
+    );
+  if (classes.length < 2)
+    throw new DenseNetError(
+      'ERR_DATASET',
+      `${folder} has one class alone, ${classes.join()}, and there is nothing to tell apart. Make a folder for each class.`,
+    );
 }
 
 /** The classifier alone, then everything. Returns whether it was interrupted. */

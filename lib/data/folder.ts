@@ -49,8 +49,9 @@ export async function imageFolder(folder: string, options?: ImageFolderOptions):
   const files: { file: string; label: number }[] = [];
   for (const [label, name] of classes.entries()) {
     const found = await pictureFiles(path.join(folder, name), faults);
+    if (found === undefined) continue;
     if (found.length === 0) faults.push(`${path.join(folder, name)} holds no picture`);
-    files.push(...found.map((file) => ({ file, label })));
+    for (const file of found) files.push({ file, label });
   }
   if (classes.length === 0) faults.push(`${folder} holds no folders; each class needs one`);
   refuse(folder, faults);
@@ -103,8 +104,11 @@ async function folderNames(folder: string): Promise<string[]> {
   }
 }
 
-/** The pictures at any depth, sorted; links to folders are not followed, so that a loop of them does no harm. */
-async function pictureFiles(folder: string, faults: string[]): Promise<string[]> {
+/**
+ * The pictures at any depth, sorted; nothing where the folder cannot be read, which is then among the faults. Links to
+ * folders are not followed, so that a loop of them does no harm.
+ */
+async function pictureFiles(folder: string, faults: string[]): Promise<string[] | undefined> {
   const files: string[] = [];
   try {
     for await (const entry of await opendir(folder, { recursive: true }))
@@ -112,6 +116,7 @@ async function pictureFiles(folder: string, faults: string[]): Promise<string[]>
         files.push(path.join(entry.parentPath, entry.name));
   } catch (error) {
     faults.push(cannotRead(folder, error).message);
+    return undefined;
   }
   return files.sort((a, b) => (a < b ? -1 : 1));
 }

@@ -333,14 +333,17 @@ export class DenseNet {
    * Puts a new classifier with fresh weights in the place of the old one. It learns, whatever was frozen before.
    *
    * @param classes The number of classes, at least 1, or their names.
+   * @param options `seed` decides the weights; without it they come from libtorch's own generator.
    */
-  async replaceClassifier(classes: number | readonly string[]): Promise<void> {
+  async replaceClassifier(classes: number | readonly string[], options?: { seed?: number }): Promise<void> {
+    const { seed } = checkOptions('options', options, ['seed']);
+    if (seed !== undefined) checkInteger('seed', seed, 0);
     const names = typeof classes === 'number' ? null : checkNames('classes', classes);
     const count = checkInteger('classes', names?.length ?? classes, 1, 1_000_000);
     this.#handle.assertIdle('replaceClassifier');
     this.#handle.setTrainable('classifier', true);
     await this.#handle.callAlone(async (native) => {
-      await native.replaceClassifier(count, undefined);
+      await native.replaceClassifier(count, seed);
       this.#handle.setClassifier(count, names);
     });
   }
