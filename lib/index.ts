@@ -8,6 +8,7 @@ export { manualSeed, runtimeInfo, type RuntimeInfo } from './runtime/info';
 export { DenseNet, type CreateOptions, type Device } from './model/densenet';
 export type { ClassProbability, Prediction, PredictInput, PredictOptions } from './model/prediction';
 export type { ModelConfig, Normalization } from './model/config';
+export type { FeatureInfo, FeatureOptions } from './model/feature-info';
 export { variantNames, type Variant } from './model/variants';
 export { pretrainedNames, type PretrainedName, type PretrainedOptions } from './weights/hub';
 export type { LoadWeightsOptions, SaveWeightsOptions } from './model/weights';

@@ -77,7 +77,8 @@ export interface NativeModel {
   readonly device: string;
   describeState(): Promise<NativeStateInfo[]>;
   forward(images: TensorData): Promise<TensorData>;
-  features(images: TensorData, taps: string[]): Promise<[string, TensorData][]>;
+  /** `outputStride`: 0 for the network's own. */
+  features(images: TensorData, taps: string[], outputStride: number): Promise<[string, TensorData][]>;
   predict(images: TensorData, k: number): Promise<NativeTopClasses>;
   state(): Promise<[string, TensorData][]>;
   gradients(): Promise<[string, TensorData][]>;

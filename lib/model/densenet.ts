@@ -10,7 +10,6 @@ import {
   checkPath,
   checkString,
   didYouMean,
-  invalidArgument,
   show,
 } from '../validate';
 import type { LoadReport } from '../weights/fit';
@@ -18,6 +17,7 @@ import { findPretrained, pretrainedKeys, type PretrainedName, type PretrainedOpt
 import { imagenetClasses } from './imagenet';
 import { readWeights, writeWeights, type LoadWeightsOptions, type SaveWeightsOptions } from './weights';
 import { checkImageLength, configFromFile, configKeys, resolveConfig, stateLength, type ModelConfig } from './config';
+import { checkOutputStride, checkTaps, featureInfo, type FeatureInfo, type FeatureOptions } from './feature-info';
 import { attachHandle, ModelHandle } from './handle';
 import { predict, type Prediction, type PredictInput, type PredictOptions } from './prediction';
 import type { Variant } from './variants';
@@ -231,29 +231,24 @@ export class DenseNet {
     return this.#handle.call((native) => native.forward(images));
   }
 
+  /** The parts whose output {@link DenseNet.features} can give, with their channels and strides, in their order. */
+  get featureInfo(): FeatureInfo[] {
+    return featureInfo(this.#handle.config);
+  }
+
   /**
-   * What parts of the network give for images, in evaluation mode.
+   * What parts of the network give for images, in evaluation mode: the network as a backbone.
    *
    * @param input Images N×C×H×W.
-   * @param options `taps`: names of parts below `features`, default `['norm5']`, the last before the classifier's
-   *   ReLU and pooling. Others: `conv0`, `norm0`, `pool0`, `denseblock1`, `transition1`, …
+   * @param options See {@link FeatureOptions}.
    * @returns Float32, N×channels×height×width, under each name.
    */
-  async features(input: TensorData, options?: { taps?: string[] }): Promise<Record<string, TensorData>> {
+  async features(input: TensorData, options?: FeatureOptions): Promise<Record<string, TensorData>> {
     const images = this.#checkInput('input', input);
-    const { taps = ['norm5'] } = checkOptions('options', options, ['taps']);
-    const known = tapNames(this.#handle.config);
-    if (!Array.isArray(taps) || taps.length === 0) throw invalidArgument('taps', 'an array of names', taps);
-    for (const tap of taps) {
-      if (known.includes(tap)) continue;
-      const hint = typeof tap === 'string' ? didYouMean(tap, known) : '';
-      throw new DenseNetError(
-        'ERR_INVALID_ARGUMENT',
-        `taps must name parts of the network, ${known.join(', ')}; got ${show(tap)}.${hint}`,
-      );
-    }
-    const wanted = [...taps];
-    return Object.fromEntries(await this.#handle.call((native) => native.features(images, wanted)));
+    const { taps = ['norm5'], outputStride } = checkOptions('options', options, ['taps', 'outputStride']);
+    const wanted = checkTaps(this.#handle.config, taps);
+    const stride = checkOutputStride(this.#handle.config, outputStride);
+    return Object.fromEntries(await this.#handle.call((native) => native.features(images, wanted, stride)));
   }
 
   /**
@@ -416,10 +411,4 @@ function checkRunOptions({
   checkOneOf('implementation', implementation, ['auto', 'reference']);
   checkOneOf('memory', memory, ['auto', 'fast', 'efficient']);
   return { implementation, memory };
-}
-
-/** The parts of `features` whose output can be had, in the order in which they run. */
-function tapNames({ stem, blockConfig }: ModelConfig): string[] {
-  const blocks = blockConfig.flatMap((_, index) => [`denseblock${index + 1}`, `transition${index + 1}`]);
-  return ['conv0', ...(stem === 'imagenet' ? ['norm0', 'pool0'] : []), ...blocks.slice(0, -1), 'norm5'];
 }

@@ -132,8 +132,9 @@ Napi::Value ModelObject::forward(const Napi::CallbackInfo& info) {
 Napi::Value ModelObject::features(const Napi::CallbackInfo& info) {
   return run_task(
       info.Env(), *worker_, JobKind::kRead,
-      [model = model_, images = to_host_tensor(info[0]), taps = to_strings(info[1].As<Napi::Array>())] {
-        return model->features(images, taps);
+      [model = model_, images = to_host_tensor(info[0]), taps = to_strings(info[1].As<Napi::Array>()),
+       output_stride = info[2].As<Napi::Number>().Int64Value()] {
+        return model->features(images, taps, output_stride);
       },
       convert_result<std::vector<NamedTensor>>);
 }

@@ -25,9 +25,9 @@ DenseBlockImpl::DenseBlockImpl(const ModelConfig& config, std::int64_t layers, s
   }
 }
 
-at::Tensor DenseBlockImpl::forward(const at::Tensor& input) {
+at::Tensor DenseBlockImpl::forward(const at::Tensor& input, std::int64_t dilation) {
   std::vector<at::Tensor> joined{input};
-  for (DenseLayer& layer : layers_) joined.push_back(layer->forward(at::cat(joined, 1)));
+  for (DenseLayer& layer : layers_) joined.push_back(layer->forward(at::cat(joined, 1), dilation));
   return at::cat(joined, 1);
 }
 

@@ -16,7 +16,7 @@ class DenseBlockImpl : public torch::nn::Module {
   DenseBlockImpl(const ModelConfig& config, std::int64_t layers, std::int64_t in_channels, const DropoutPtr& dropout);
 
   /// Module by module: the reference.
-  at::Tensor forward(const at::Tensor& input);
+  at::Tensor forward(const at::Tensor& input, std::int64_t dilation = 1);
 
   /// As one operator together with what follows it. `training`: every batch norm takes the batch's statistics;
   /// otherwise every one takes its running ones, and there is no gradient.

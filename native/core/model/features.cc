@@ -60,7 +60,9 @@ at::Tensor FeaturesImpl::stem(const at::Tensor& images, const Tap& tap) {
   if (!norm0_) return output;
   output = norm0_->forward(output);
   if (tap) tap("norm0", output);
-  output = at::max_pool2d(output.relu_(), {3, 3}, {2, 2}, {1, 1});
+  output.relu_();
+  if (tap) tap("relu0", output);
+  output = at::max_pool2d(output, {3, 3}, {2, 2}, {1, 1});
   if (tap) tap("pool0", output);
   return output;
 }
@@ -74,30 +76,51 @@ std::int64_t FeaturesImpl::pixels_left(const at::Tensor& images) const {
   return images.size(0) * left(images.size(2)) * left(images.size(3));
 }
 
-template <class RunBlock>
-at::Tensor FeaturesImpl::run(const at::Tensor& images, const Tap& tap, const RunBlock& run_block) {
+template <class RunBlock, class RunTransition>
+at::Tensor FeaturesImpl::run(const at::Tensor& images, const Tap& tap, const RunBlock& run_block,
+                             const RunTransition& run_transition) {
   at::Tensor output = stem(images, tap);
   for (std::size_t index = 0; index < blocks_.size(); ++index) {
     const std::string number = std::to_string(index + 1);
     output = run_block(index, output);
     if (tap) tap("denseblock" + number, output);
     if (index == transitions_.size()) break;
-    output = transitions_[index]->forward(output);
+    output = run_transition(index, output);
     if (tap) tap("transition" + number, output);
   }
   output = norm5_->forward(output);
-  if (tap) tap("norm5", output);
+  if (tap) {
+    tap("norm5", output);
+    tap("relu5", output.relu());
+  }
   return output;
 }
 
 at::Tensor FeaturesImpl::forward(const at::Tensor& images, const Tap& tap) {
-  return run(images, tap, [&](std::size_t index, const at::Tensor& input) { return blocks_[index]->forward(input); });
+  return run(
+      images, tap, [&](std::size_t index, const at::Tensor& input) { return blocks_[index]->forward(input); },
+      [&](std::size_t index, const at::Tensor& input) { return transitions_[index]->forward(input); });
+}
+
+at::Tensor FeaturesImpl::forward_dilated(const at::Tensor& images, const Tap& tap, std::int64_t output_stride) {
+  std::int64_t stride = norm0_ ? 4 : 1;
+  std::int64_t dilation = 1;
+  return run(
+      images, tap, [&](std::size_t index, const at::Tensor& input) { return blocks_[index]->forward(input, dilation); },
+      [&](std::size_t index, const at::Tensor& input) {
+        const bool pool = stride < output_stride;
+        (pool ? stride : dilation) *= 2;
+        return transitions_[index]->forward(input, pool);
+      });
 }
 
 at::Tensor FeaturesImpl::forward_blocks(const at::Tensor& images, const Tap& tap) {
-  return run(images.contiguous(at::MemoryFormat::ChannelsLast), tap, [&](std::size_t index, const at::Tensor& input) {
-    return blocks_[index]->forward_engine(input, {}, /*training=*/false, /*keep_products=*/false);
-  });
+  return run(
+      images.contiguous(at::MemoryFormat::ChannelsLast), tap,
+      [&](std::size_t index, const at::Tensor& input) {
+        return blocks_[index]->forward_engine(input, {}, /*training=*/false, /*keep_products=*/false);
+      },
+      [&](std::size_t index, const at::Tensor& input) { return transitions_[index]->forward(input); });
 }
 
 at::Tensor FeaturesImpl::forward_pooled(const at::Tensor& images, bool keep_products) {

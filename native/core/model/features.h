@@ -23,6 +23,11 @@ class FeaturesImpl : public torch::nn::Module {
   /// On the engine, up to the average over all pixels: N×C.
   at::Tensor forward_pooled(const at::Tensor& images, bool keep_products);
 
+  /// Module by module, with finer feature maps: where the stride would grow past `output_stride` a transition does not
+  /// pool, and the 3×3 convolutions after it are dilated, so that every layer still sees what it saw (Chen et al.,
+  /// "Rethinking Atrous Convolution", 2017, section 3.1).
+  at::Tensor forward_dilated(const at::Tensor& images, const Tap& tap, std::int64_t output_stride);
+
   /// As `forward`, the blocks on the engine.
   at::Tensor forward_blocks(const at::Tensor& images, const Tap& tap);
 
@@ -32,9 +37,10 @@ class FeaturesImpl : public torch::nn::Module {
   [[nodiscard]] std::int64_t out_channels() const { return out_channels_; }
 
  private:
-  /// `run_block(index, input)` gives the output of a block.
-  template <class RunBlock>
-  at::Tensor run(const at::Tensor& images, const Tap& tap, const RunBlock& run_block);
+  /// `run_block(index, input)` gives the output of a block, `run_transition` that of what follows it.
+  template <class RunBlock, class RunTransition>
+  at::Tensor run(const at::Tensor& images, const Tap& tap, const RunBlock& run_block,
+                 const RunTransition& run_transition);
 
   at::Tensor stem(const at::Tensor& images, const Tap& tap);
 

@@ -6,6 +6,16 @@
 
 namespace densenet {
 
+namespace {
+
+/// A convolution that keeps the size of the image; a 1×1 has no taps to spread.
+at::Tensor convolve(torch::nn::Conv2dImpl& convolution, const at::Tensor& input, std::int64_t dilation) {
+  if (dilation == 1 || convolution.weight.size(2) == 1) return convolution.forward(input);
+  return at::conv2d(input, convolution.weight, {}, /*stride=*/1, /*padding=*/dilation, dilation);
+}
+
+}  // namespace
+
 torch::nn::Conv2d same_convolution(std::int64_t in_channels, std::int64_t out_channels, std::int64_t kernel) {
   const auto options = torch::nn::Conv2dOptions(in_channels, out_channels, kernel).padding(kernel / 2).bias(false);
   return torch::nn::Conv2d(options);  // NOLINT(modernize-return-braced-init-list): the constructor is explicit
@@ -34,11 +44,11 @@ DenseLayerImpl::DenseLayerImpl(const ModelConfig& config, std::int64_t in_channe
   conv2_ = register_module("conv2", same_convolution(width, config.growth_rate, 3));
 }
 
-at::Tensor DenseLayerImpl::forward(const at::Tensor& input) {
-  at::Tensor output = conv1_->forward(norm1_->forward(input).relu_());
+at::Tensor DenseLayerImpl::forward(const at::Tensor& input, std::int64_t dilation) {
+  at::Tensor output = convolve(*conv1_, norm1_->forward(input).relu_(), dilation);
   if (conv2_) {
     if (drop_inside_) output = dropout_->apply(output, is_training());
-    output = conv2_->forward(norm2_->forward(output).relu_());
+    output = convolve(*conv2_, norm2_->forward(output).relu_(), dilation);
   }
   return dropout_->apply(output, is_training());
 }

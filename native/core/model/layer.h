@@ -23,7 +23,8 @@ class DenseLayerImpl : public torch::nn::Module {
  public:
   DenseLayerImpl(const ModelConfig& config, std::int64_t in_channels, DropoutPtr dropout);
 
-  at::Tensor forward(const at::Tensor& input);
+  /// `dilation` spreads the taps of the 3×3 convolution, see FeaturesImpl::forward_dilated.
+  at::Tensor forward(const at::Tensor& input, std::int64_t dilation = 1);
 
   /// Its tensors, for the engine.
   [[nodiscard]] engine::LayerParts parts() const;

@@ -75,13 +75,20 @@ HostTensor Model::forward(const HostTensor& images) const {
   return copy_to_host(net.forward(prepare(net, *this, images)));
 }
 
-std::vector<NamedTensor> Model::features(const HostTensor& images, std::span<const std::string> taps) const {
+std::vector<NamedTensor> Model::features(const HostTensor& images, std::span<const std::string> taps,
+                                         std::int64_t output_stride) const {
   const torch::NoGradGuard no_grad;
   NetworkImpl& net = network();
   std::vector<NamedTensor> outputs;
-  net.forward(prepare(net, *this, images), [&](const std::string& name, const at::Tensor& output) {
+  const Tap tap = [&](const std::string& name, const at::Tensor& output) {
     if (std::ranges::find(taps, name) != taps.end()) outputs.push_back({.name = name, .tensor = copy_to_host(output)});
-  });
+  };
+  const at::Tensor input = prepare(net, *this, images);
+  if (output_stride == 0) {
+    net.forward(input, tap);
+  } else {
+    net.dilated_features(input, tap, output_stride);
+  }
   return outputs;
 }
 

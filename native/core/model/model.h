@@ -49,7 +49,9 @@ class Model {
   HostTensor forward(const HostTensor& images) const;
 
   /// The outputs of the named parts, in evaluation mode. A part is a child of `features`, such as `denseblock2`.
-  std::vector<NamedTensor> features(const HostTensor& images, std::span<const std::string> taps) const;
+  /// `output_stride`: how many pixels of the image a pixel of the last ones stands for; 0 for the network's own.
+  std::vector<NamedTensor> features(const HostTensor& images, std::span<const std::string> taps,
+                                    std::int64_t output_stride) const;
 
   /// The `k` most probable classes of each image; `k` is at most the number of classes.
   TopClasses predict(const HostTensor& images, std::int64_t k) const;

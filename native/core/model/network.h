@@ -18,6 +18,11 @@ class NetworkImpl : public torch::nn::Module {
 
   at::Tensor forward(const at::Tensor& images, const Tap& tap = nullptr);
 
+  /// See FeaturesImpl::forward_dilated.
+  at::Tensor dilated_features(const at::Tensor& images, const Tap& tap, std::int64_t output_stride) {
+    return features_->forward_dilated(images, tap, output_stride);
+  }
+
   /// The two halves of `forward`: what the classifier reads, N×C, and what it makes of that.
   at::Tensor pooled_features(const at::Tensor& images, const Tap& tap = nullptr);
   at::Tensor classify(const at::Tensor& pooled) { return classifier_->forward(pooled); }

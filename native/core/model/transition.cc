@@ -15,10 +15,10 @@ TransitionImpl::TransitionImpl(const ModelConfig& config, std::int64_t in_channe
   conv_ = register_module("conv", same_convolution(in_channels, out_channels_, 1));
 }
 
-at::Tensor TransitionImpl::forward(const at::Tensor& input) {
+at::Tensor TransitionImpl::forward(const at::Tensor& input, bool pool) {
   at::Tensor output = conv_->forward(norm_->forward(input).relu_());
   if (drop_) output = dropout_->apply(output, is_training());
-  return at::avg_pool2d(output, {2, 2}, {2, 2});
+  return pool ? at::avg_pool2d(output, {2, 2}, {2, 2}) : output;
 }
 
 engine::TailParts TransitionImpl::parts() const {

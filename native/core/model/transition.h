@@ -9,7 +9,8 @@ class TransitionImpl : public torch::nn::Module {
  public:
   TransitionImpl(const ModelConfig& config, std::int64_t in_channels, DropoutPtr dropout);
 
-  at::Tensor forward(const at::Tensor& input);
+  /// Without the pooling where `pool` is false.
+  at::Tensor forward(const at::Tensor& input, bool pool = true);
 
   /// Its tensors, for the engine.
   [[nodiscard]] engine::TailParts parts() const;
