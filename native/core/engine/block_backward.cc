@@ -19,9 +19,9 @@ bool learns(const LayerParts& layer) {
          (layer.bottleneck() && layer.conv2.requires_grad());
 }
 
-/// Goes through the layers from the last to the first. `gradient_` holds, for each channel of the block, Σ γ_l·r·dy_l of
-/// the layers seen so far; `correction_` holds what their batch norms subtract, which is applied when the channel's own
-/// producer is reached.
+/// Goes through the layers from the last to the first. `gradient_` holds, for each channel of the block, Σ γ_l·r·dy_l
+/// of the layers seen so far; `correction_` holds what their batch norms subtract, which is applied when the channel's
+/// own producer is reached.
 template <class T>
 class Backward {
  public:

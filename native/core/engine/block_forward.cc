@@ -9,7 +9,8 @@ namespace densenet::engine {
 namespace {
 
 /// A mask as `Dropout::apply` would draw it for N×channels×H×W, kept a byte a value and pixel by pixel.
-DropMask draw_mask(const Dropout& dropout, const Pixels& pixels, std::int64_t channels, const at::TensorOptions& options) {
+DropMask draw_mask(const Dropout& dropout, const Pixels& pixels, std::int64_t channels,
+                   const at::TensorOptions& options) {
   const at::Tensor mask = at::empty({pixels.images, channels, pixels.height, pixels.width}, options);
   mask.bernoulli_(1.0 - dropout.rate, dropout.generator);
   return {.bytes = mask.permute({0, 2, 3, 1}).to(at::kByte).contiguous().view({pixels.count(), channels}),
@@ -56,9 +57,11 @@ class Forward {
  private:
   /// BN-ReLU-conv1×1-BN-ReLU-conv3×3.
   void bottleneck(const LayerParts& layer, BlockTrace::Layer& kept) {
-    if (keep_ == Keep::kAll || !y_.memory.defined()) y_ = Rows(trace_.pixels.count(), whole_panels(layer.width()), options_);
+    if (keep_ == Keep::kAll || !y_.memory.defined())
+      y_ = Rows(trace_.pixels.count(), whole_panels(layer.width()), options_);
     kept.statistics = ChannelStatistics(layer.width());
-    if (parts_.drops() && parts_.drop_inside) kept.inner_mask = draw_mask(*parts_.dropout, trace_.pixels, layer.width(), options_);
+    if (parts_.drops() && parts_.drop_inside)
+      kept.inner_mask = draw_mask(*parts_.dropout, trace_.pixels, layer.width(), options_);
     pointwise_forward<T>(trace_, layer, kept, y_, &kept.statistics);
     update_running(layer.norm1, trace_.statistics, trace_.pixels.count());
     update_running(layer.norm2, kept.statistics, trace_.pixels.count());

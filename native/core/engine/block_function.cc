@@ -54,8 +54,9 @@ class BlockFunction final : public torch::autograd::Function<BlockFunction> {
 at::Tensor block_forward(const BlockParts& parts, const at::Tensor& input, bool keep_products) {
   const std::vector<at::Tensor> parameters = parameters_of(parts);
   const bool learns = at::GradMode::is_enabled() &&
-                      (input.requires_grad() ||
-                       std::ranges::any_of(parameters, [](const at::Tensor& tensor) { return tensor.requires_grad(); }));
+                      (input.requires_grad() || std::ranges::any_of(parameters, [](const at::Tensor& tensor) {
+                         return tensor.requires_grad();
+                       }));
   const Keep kept = keep_products ? Keep::kAll : Keep::kBlock;
   return BlockFunction::apply(input, at::TensorList(parameters), &parts, learns ? kept : Keep::kNothing);
 }

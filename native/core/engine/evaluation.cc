@@ -53,13 +53,14 @@ void BlockEvaluation::prepare(const BlockParts& parts) {
   for (const LayerParts& parts_of_layer : parts.layers) {
     const std::int64_t in = parts_of_layer.conv1.size(1);
     const auto [scale1, shift1] = scale_and_shift(parts_of_layer.norm1);
-    Layer layer{.norm1 = {.scale = padded(scale1, whole_panels(in), kType), .shift = padded(shift1, whole_panels(in), kType)},
-                .conv1 = {},
-                .bias = {},
-                .conv2 = {},
-                .width = parts_of_layer.width(),
-                .growth = parts_of_layer.growth(),
-                .bottleneck = parts_of_layer.bottleneck()};
+    Layer layer{
+        .norm1 = {.scale = padded(scale1, whole_panels(in), kType), .shift = padded(shift1, whole_panels(in), kType)},
+        .conv1 = {},
+        .bias = {},
+        .conv2 = {},
+        .width = parts_of_layer.width(),
+        .growth = parts_of_layer.growth(),
+        .bottleneck = parts_of_layer.bottleneck()};
     if (layer.bottleneck) {
       const auto [scale2, shift2] = scale_and_shift(parts_of_layer.norm2);
       const auto* data = scale2.const_data_ptr<double>();

@@ -12,8 +12,8 @@
 namespace densenet::engine {
 
 /// A block and its tail in evaluation, where every batch norm is a fixed scale and shift. norm2 is folded into the 1×1
-/// convolution before it; the norms before a ReLU with no convolution in front stay what they are. What can be worked out
-/// from the weights alone is kept, until one of them changes.
+/// convolution before it; the norms before a ReLU with no convolution in front stay what they are. What can be worked
+/// out from the weights alone is kept, until one of them changes.
 class BlockEvaluation {
  public:
   at::Tensor run(const BlockParts& parts, const at::Tensor& input);

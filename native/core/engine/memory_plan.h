@@ -12,9 +12,9 @@ struct TrainingMemory {
   std::int64_t efficient = 0;  ///< with them done again
 };
 
-/// Predicts the peak of a step of SGD with momentum on the CPU's engine, on images of this size; `learning` is the number of
-/// values in the parameters that learn. It follows the step through its tensors: the memory of the blocks grows with
-/// their depth only linearly.
+/// Predicts the peak of a step of SGD with momentum on the CPU's engine, on images of this size; `learning` is the
+/// number of values in the parameters that learn. It follows the step through its tensors: the memory of the blocks
+/// grows with their depth only linearly.
 TrainingMemory predict_training_memory(const ModelConfig& config, std::int64_t batch, std::int64_t height,
                                        std::int64_t width, std::int64_t learning);
 

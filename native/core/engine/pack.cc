@@ -87,7 +87,8 @@ at::Tensor sum_weight_gradient(const at::Tensor& chunks, const at::Tensor& weigh
         T* target = to + (((out * sizes.in) + first) * sizes.area) + position;
         std::array<T, kPanel> sums{};
         for (std::int64_t chunk = 0; chunk < count; ++chunk) {
-          for (std::size_t column = 0; column < kPanel; ++column) sums[column] += place[(chunk * step) + static_cast<std::int64_t>(column)];
+          for (std::size_t column = 0; column < kPanel; ++column)
+            sums[column] += place[(chunk * step) + static_cast<std::int64_t>(column)];
         }
         for (std::int64_t column = 0; column < real; ++column) {
           target[column * sizes.area] = sums[static_cast<std::size_t>(column)];

@@ -6,8 +6,8 @@
 
 namespace densenet::engine {
 
-/// Weights in the order in which the kernels read them: panels of columns, padded with zeros (see kPanel). `weight` is a
-/// convolution's, out × in × kernel height × kernel width; `scale`, where given, multiplies each output channel.
+/// Weights in the order in which the kernels read them: panels of columns, padded with zeros (see kPanel). `weight` is
+/// a convolution's, out × in × kernel height × kernel width; `scale`, where given, multiplies each output channel.
 
 /// For a forward product: the columns are the output channels; the depth is kernel position, then input channel.
 template <class T>

@@ -82,7 +82,8 @@ void SpatialForward<T>::run() const {
       if (norm) {
         kernels<T>().normalize(from, ldx, pixels.width, in, *norm, row, in);
       } else {
-        for (std::int64_t column = 0; column < pixels.width; ++column) std::copy_n(from + (column * ldx), in, row + (column * in));
+        for (std::int64_t column = 0; column < pixels.width; ++column)
+          std::copy_n(from + (column * ldx), in, row + (column * in));
       }
     });
     const std::int64_t first = strips.first_pixel(place);

@@ -96,9 +96,7 @@ void NormSums::add(const T* tile_g, const T* tile_gx, Range channels) {
   }
 }
 
-void NormSums::add(const NormSums& other, Range channels) {
-  add(other.g.data(), other.gx.data(), channels);
-}
+void NormSums::add(const NormSums& other, Range channels) { add(other.g.data(), other.gx.data(), channels); }
 
 void Correction::add(const NormParts& norm, const ChannelStatistics& statistics, const NormSums& sums,
                      std::int64_t rows) {

@@ -53,7 +53,9 @@ class NormVectors {
  public:
   NormVectors(const NormParts& norm, const ChannelStatistics& statistics, std::int64_t length);
 
-  [[nodiscard]] Affine<T> view() const { return {.scale = scale_.data(), .shift = shift_.data(), .mean = mean_.data()}; }
+  [[nodiscard]] Affine<T> view() const {
+    return {.scale = scale_.data(), .shift = shift_.data(), .mean = mean_.data()};
+  }
 
  private:
   std::vector<T> scale_;
@@ -73,8 +75,7 @@ struct NormSums {
   std::vector<double> gx;  ///< Σ g·(x − mean)
 
   NormSums() = default;
-  explicit NormSums(std::int64_t length)
-      : g(static_cast<std::size_t>(length)), gx(static_cast<std::size_t>(length)) {}
+  explicit NormSums(std::int64_t length) : g(static_cast<std::size_t>(length)), gx(static_cast<std::size_t>(length)) {}
 
   /// Adds what a tile of some channels gave.
   template <class T>
@@ -83,8 +84,9 @@ struct NormSums {
   void add(const NormSums& other, Range channels);
 };
 
-/// The terms that a batch norm's backward pass subtracts from a gradient because the mean and the variance depend on the
-/// input too: p + q·(x − mean) per channel. Terms of norms that share their statistics add up, and are applied once.
+/// The terms that a batch norm's backward pass subtracts from a gradient because the mean and the variance depend on
+/// the input too: p + q·(x − mean) per channel. Terms of norms that share their statistics add up, and are applied
+/// once.
 class Correction {
  public:
   explicit Correction(std::int64_t length)

@@ -107,7 +107,8 @@ TailGradients<T> tail_backward(const BlockTrace& trace, const at::Tensor& output
   const TailParts& tail = trace.parts.tail;
   const Pixels& pixels = trace.pixels;
   const std::int64_t channels = trace.channels;
-  TailGradients<T> result{.gradient = Rows(pixels.count(), trace.x.ld, trace.x.memory.options()), .sums = NormSums(0), .weight = {}};
+  TailGradients<T> result{
+      .gradient = Rows(pixels.count(), trace.x.ld, trace.x.memory.options()), .sums = NormSums(0), .weight = {}};
   const Rows& gradient = result.gradient;
   if (tail.kind == TailKind::kJoin) {
     gradient.as_images(pixels, channels).copy_(output_gradient);

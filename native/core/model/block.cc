@@ -28,8 +28,7 @@ at::Tensor DenseBlockImpl::forward(const at::Tensor& input) {
 }
 
 at::Tensor DenseBlockImpl::forward_engine(const at::Tensor& input, engine::TailParts tail, bool keep_products) {
-  engine::BlockParts parts{
-      .layers = {}, .tail = std::move(tail), .dropout = dropout_, .drop_inside = drop_inside_};
+  engine::BlockParts parts{.layers = {}, .tail = std::move(tail), .dropout = dropout_, .drop_inside = drop_inside_};
   parts.layers.reserve(layers_.size());
   for (const DenseLayer& layer : layers_) parts.layers.push_back(layer->parts());
   if (is_training()) return engine::block_forward(parts, input, keep_products);

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 
+#include "core/engine/stem.h"
+
 namespace densenet {
 
 FeaturesImpl::FeaturesImpl(const ModelConfig& config, const DropoutPtr& dropout) : out_channels_(config.init_channels) {
@@ -74,7 +76,8 @@ at::Tensor FeaturesImpl::forward_blocks(const at::Tensor& images, const Tap& tap
 }
 
 at::Tensor FeaturesImpl::forward_pooled(const at::Tensor& images, bool keep_products) {
-  at::Tensor output = stem(images.contiguous(at::MemoryFormat::ChannelsLast), nullptr);
+  at::Tensor output = conv0_->forward(images.contiguous(at::MemoryFormat::ChannelsLast));
+  if (norm0_) output = engine::stem_forward(parts_of(*norm0_), output, is_training());
   for (std::size_t index = 0; index < transitions_.size(); ++index) {
     Transition& transition = transitions_[index];
     if (transition->drops()) {

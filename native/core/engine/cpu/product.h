@@ -21,23 +21,23 @@ struct Product {
         a = task.scratch;
         lda = kScratchRow;
       }
-      for_panels<Arch>(task.columns, task.first_panel, task.last_panel, [&](auto shape, PanelPlace place) DENSENET_INLINE_LAMBDA {
-        using S = decltype(shape);
-        const T* b = task.b + (place.index * kPanel * task.depth) + (k * S::kWidth);
-        const T* bias = last && task.bias != nullptr ? task.bias + place.column : nullptr;
-        in_groups<S::kRows>(task.rows, [&](auto rows, std::int64_t row) DENSENET_INLINE_LAMBDA {
-          T* c = task.c + (row * task.ldc) + place.column;
-          Tile<S, rows> tile;
-          if (k > 0) tile.read(c, task.ldc);
-          tile.multiply(a + (row * lda), lda, b, depth);
-          if (bias != nullptr) {
-            tile.each([&](auto /*row*/, auto vector, typename S::Vector& sum) DENSENET_INLINE_LAMBDA {
-              sum = rectified(sum + load<S>(bias + (vector * S::kLanes)));
+      for_panels<Arch>(
+          task.columns, task.first_panel, task.last_panel, [&](auto shape, PanelPlace place) DENSENET_INLINE_LAMBDA {
+            using S = decltype(shape);
+            const T* b = task.b + (place.index * kPanel * task.depth) + (k * S::kWidth);
+            const T* bias = last && task.bias != nullptr ? task.bias + place.column : nullptr;
+            in_groups<S::kRows>(task.rows, [&](auto rows, std::int64_t row) DENSENET_INLINE_LAMBDA {
+              T* c = task.c + (row * task.ldc) + place.column;
+              Tile<S, rows> tile;
+              if (k > 0) tile.read(c, task.ldc);
+              tile.multiply(a + (row * lda), lda, b, depth);
+              if (bias != nullptr) {
+                tile.each([&](auto /*row*/, auto vector, typename S::Vector& sum)
+                              DENSENET_INLINE_LAMBDA { sum = rectified(sum + load<S>(bias + (vector * S::kLanes))); });
+              }
+              tile.write(c, task.ldc);
             });
-          }
-          tile.write(c, task.ldc);
-        });
-      });
+          });
       k += depth;
     } while (k < task.depth);
   }
@@ -45,18 +45,19 @@ struct Product {
   /// Panel by panel: the panel's normalised values are made again and serve the weights' gradient and nothing else; the
   /// product's rows end in the batch norm's backward pass while they are in registers.
   static void backward(const ProductBackward<T>& task) {
-    for_panels<Arch>(task.columns, task.first_panel, task.last_panel, [&](auto shape, PanelPlace place) DENSENET_INLINE_LAMBDA {
-      using S = decltype(shape);
-      if (task.b != nullptr) {
-        const T* b = task.b + (place.index * kPanel * task.depth);
-        in_groups<S::kRows>(task.rows, [&](auto rows, std::int64_t row) DENSENET_INLINE_LAMBDA {
-          Tile<S, rows> tile;
-          tile.multiply(task.dy + (row * task.lddy), task.lddy, b, task.depth);
-          finish_backward(tile, task.end, row, place.column);
-        });
-      }
-      if (task.dw != nullptr) weight(task, place);
-    });
+    for_panels<Arch>(task.columns, task.first_panel, task.last_panel,
+                     [&](auto shape, PanelPlace place) DENSENET_INLINE_LAMBDA {
+                       using S = decltype(shape);
+                       if (task.b != nullptr) {
+                         const T* b = task.b + (place.index * kPanel * task.depth);
+                         in_groups<S::kRows>(task.rows, [&](auto rows, std::int64_t row) DENSENET_INLINE_LAMBDA {
+                           Tile<S, rows> tile;
+                           tile.multiply(task.dy + (row * task.lddy), task.lddy, b, task.depth);
+                           finish_backward(tile, task.end, row, place.column);
+                         });
+                       }
+                       if (task.dw != nullptr) weight(task, place);
+                     });
   }
 
  private:

@@ -4,20 +4,18 @@
 
 namespace densenet::engine {
 
-/// The 3×3 convolutions on strips. A strip's row holds width + 2 pixels one after the other, so that for each row of the
-/// kernel the three pixels under it are one run of 3·depth values: a product of that depth.
+/// The 3×3 convolutions on strips. A strip's row holds width + 2 pixels one after the other, so that for each row of
+/// the kernel the three pixels under it are one run of 3·depth values: a product of that depth.
 template <class Arch, class T>
 struct Strip {
   static void product(const StripProduct<T>& task) {
-    over_pixels(task, [&](auto& tile, PanelPlace place, std::int64_t pixel) DENSENET_INLINE_LAMBDA {
-      tile.write(task.c + (pixel * task.ldc) + place.column, task.ldc);
-    });
+    over_pixels(task, [&](auto& tile, PanelPlace place, std::int64_t pixel)
+                          DENSENET_INLINE_LAMBDA { tile.write(task.c + (pixel * task.ldc) + place.column, task.ldc); });
   }
 
   static void backward(const StripBackward<T>& task) {
-    over_pixels(task.product, [&](auto& tile, PanelPlace place, std::int64_t pixel) DENSENET_INLINE_LAMBDA {
-      finish_backward(tile, task.end, pixel, place.column);
-    });
+    over_pixels(task.product, [&](auto& tile, PanelPlace place, std::int64_t pixel)
+                                  DENSENET_INLINE_LAMBDA { finish_backward(tile, task.end, pixel, place.column); });
   }
 
   static void weight(const StripWeight<T>& task) {
@@ -47,21 +45,22 @@ struct Strip {
   template <class End>
   DENSENET_INLINE static void over_pixels(const StripProduct<T>& task, End&& end) {
     const std::int64_t pitch = (task.width + 2) * task.depth;
-    for_panels<Arch>(task.columns, task.first_panel, task.last_panel, [&](auto shape, PanelPlace place) DENSENET_INLINE_LAMBDA {
-      using S = decltype(shape);
-      const T* b = task.b + (place.index * kPanel * 9 * task.depth);
-      const std::int64_t run = 3 * task.depth;
-      for (std::int64_t row = 0; row < task.rows; ++row) {
-        in_groups<S::kRows>(task.width, [&](auto pixels, std::int64_t pixel) DENSENET_INLINE_LAMBDA {
-          const T* a = task.strip + (row * pitch) + (pixel * task.depth);
-          Tile<S, pixels> tile;
-          tile.multiply(a, task.depth, b, run);
-          tile.multiply(a + pitch, task.depth, b + (run * S::kWidth), run);
-          tile.multiply(a + (2 * pitch), task.depth, b + (2 * run * S::kWidth), run);
-          end(tile, place, (row * task.width) + pixel);
-        });
-      }
-    });
+    for_panels<Arch>(task.columns, task.first_panel, task.last_panel,
+                     [&](auto shape, PanelPlace place) DENSENET_INLINE_LAMBDA {
+                       using S = decltype(shape);
+                       const T* b = task.b + (place.index * kPanel * 9 * task.depth);
+                       const std::int64_t run = 3 * task.depth;
+                       for (std::int64_t row = 0; row < task.rows; ++row) {
+                         in_groups<S::kRows>(task.width, [&](auto pixels, std::int64_t pixel) DENSENET_INLINE_LAMBDA {
+                           const T* a = task.strip + (row * pitch) + (pixel * task.depth);
+                           Tile<S, pixels> tile;
+                           tile.multiply(a, task.depth, b, run);
+                           tile.multiply(a + pitch, task.depth, b + (run * S::kWidth), run);
+                           tile.multiply(a + (2 * pitch), task.depth, b + (2 * run * S::kWidth), run);
+                           end(tile, place, (row * task.width) + pixel);
+                         });
+                       }
+                     });
   }
 };
 

@@ -3,14 +3,14 @@
 #include <cstdint>
 #include <utility>
 
-/// The part of a product that is held in registers. Everything here is expanded where it is used: what is left is straight
-/// code over named registers. An array that is indexed by a loop variable would live in memory instead, at less than half
-/// the speed, so the indices are template arguments.
+/// The part of a product that is held in registers. Everything here is expanded where it is used: what is left is
+/// straight code over named registers. An array that is indexed by a loop variable would live in memory instead, at
+/// less than half the speed, so the indices are template arguments.
 namespace densenet::engine {
 
 #define DENSENET_INLINE inline __attribute__((always_inline))
-/// For a lambda between its parameters and its body. Compilers leave calls of lambdas when there are many, and a sum that
-/// is passed to a call lives in memory.
+/// For a lambda between its parameters and its body. Compilers leave calls of lambdas when there are many, and a sum
+/// that is passed to a call lives in memory.
 #define DENSENET_INLINE_LAMBDA __attribute__((always_inline))
 
 /// Vectors as gcc and clang know them: arithmetic works on them as on numbers.
@@ -18,7 +18,7 @@ template <class T, int Lanes>
 struct VectorTypes {
   using Value = T;
   // An alias template would lose the attribute.
-  typedef T Vector __attribute__((vector_size(Lanes * sizeof(T))));                                    // NOLINT
+  typedef T Vector __attribute__((vector_size(Lanes * sizeof(T))));                                 // NOLINT
   typedef T Loose __attribute__((vector_size(Lanes * sizeof(T)), aligned(alignof(T)), may_alias));  // NOLINT
 };
 
@@ -37,9 +37,8 @@ using Indices = std::make_integer_sequence<int, Count>;
 /// Calls f(constant 0), f(constant 1), …
 template <int Count, class F>
 DENSENET_INLINE void unrolled(F&& f) {
-  [&]<int... I>(std::integer_sequence<int, I...>) DENSENET_INLINE_LAMBDA {
-    (f(std::integral_constant<int, I>{}), ...);
-  }(Indices<Count>{});
+  [&]<int... I>(std::integer_sequence<int, I...>)
+      DENSENET_INLINE_LAMBDA { (f(std::integral_constant<int, I>{}), ...); }(Indices<Count>{});
 }
 
 template <class S>
@@ -71,11 +70,13 @@ class Tile {
   }
 
   DENSENET_INLINE void read(const T* c, std::int64_t ldc) {
-    each([&](auto row, auto vector, Vector& sum) DENSENET_INLINE_LAMBDA { sum = load<S>(c + (row * ldc) + (vector * S::kLanes)); });
+    each([&](auto row, auto vector, Vector& sum)
+             DENSENET_INLINE_LAMBDA { sum = load<S>(c + (row * ldc) + (vector * S::kLanes)); });
   }
 
   DENSENET_INLINE void write(T* c, std::int64_t ldc) {
-    each([&](auto row, auto vector, Vector& sum) DENSENET_INLINE_LAMBDA { store<S>(c + (row * ldc) + (vector * S::kLanes), sum); });
+    each([&](auto row, auto vector, Vector& sum)
+             DENSENET_INLINE_LAMBDA { store<S>(c + (row * ldc) + (vector * S::kLanes), sum); });
   }
 
   /// f(row, vector, sum) for every vector of the tile.
@@ -92,14 +93,17 @@ class Tile {
     constexpr int kBases = (R + 2) / 3;
     const T* bases[kBases];
     unrolled<kBases>([&](auto i) DENSENET_INLINE_LAMBDA { bases[i] = a + (3 * i * lda); });
-    const auto row_value = [&](auto row, std::int64_t k) DENSENET_INLINE_LAMBDA { return bases[row / 3][((row % 3) * lda) + k]; };
+    const auto row_value = [&](auto row, std::int64_t k)
+                               DENSENET_INLINE_LAMBDA { return bases[row / 3][((row % 3) * lda) + k]; };
     const auto advance = [&](std::int64_t count) DENSENET_INLINE_LAMBDA {
       unrolled<kBases>([&](auto i) DENSENET_INLINE_LAMBDA { bases[i] += count; });
       b += count * S::kWidth;
     };
     std::int64_t k = 0;
     for (; k + 4 <= depth; k += 4) {
-      unrolled<4>([&](auto u) DENSENET_INLINE_LAMBDA { add(b + (u * S::kWidth), [&](auto row) DENSENET_INLINE_LAMBDA { return row_value(row, u); }); });
+      unrolled<4>([&](auto u) DENSENET_INLINE_LAMBDA {
+        add(b + (u * S::kWidth), [&](auto row) DENSENET_INLINE_LAMBDA { return row_value(row, u); });
+      });
       advance(4);
     }
     for (; k < depth; ++k) {
@@ -112,7 +116,9 @@ class Tile {
   DENSENET_INLINE void multiply_outer(const T* a, std::int64_t lda, const T* b, std::int64_t ldb, std::int64_t pixels) {
     std::int64_t pixel = 0;
     for (; pixel + 4 <= pixels; pixel += 4) {
-      unrolled<4>([&](auto u) DENSENET_INLINE_LAMBDA { add(b + (u * ldb), [&](auto row) DENSENET_INLINE_LAMBDA { return a[(u * lda) + row]; }); });
+      unrolled<4>([&](auto u) DENSENET_INLINE_LAMBDA {
+        add(b + (u * ldb), [&](auto row) DENSENET_INLINE_LAMBDA { return a[(u * lda) + row]; });
+      });
       a += 4 * lda;
       b += 4 * ldb;
     }
@@ -127,10 +133,12 @@ class Tile {
   template <class F>
   DENSENET_INLINE void add(const T* b, F&& value_of_row) {
     Vector panel[S::kVectors];
-    unrolled<S::kVectors>([&](auto vector) DENSENET_INLINE_LAMBDA { panel[vector] = load<S>(b + (vector * S::kLanes)); });
+    unrolled<S::kVectors>([&](auto vector)
+                              DENSENET_INLINE_LAMBDA { panel[vector] = load<S>(b + (vector * S::kLanes)); });
     unrolled<R>([&](auto row) DENSENET_INLINE_LAMBDA {
       const T value = value_of_row(row);
-      unrolled<S::kVectors>([&](auto vector) DENSENET_INLINE_LAMBDA { sums_[(row * S::kVectors) + vector] += value * panel[vector]; });
+      unrolled<S::kVectors>(
+          [&](auto vector) DENSENET_INLINE_LAMBDA { sums_[(row * S::kVectors) + vector] += value * panel[vector]; });
     });
   }
 
