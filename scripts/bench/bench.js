@@ -103,7 +103,9 @@ async function must(command, args) {
 async function makePython() {
   const python = path.join(folder, 'python', process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python');
   const packages = [`torch==${pinnedVersion}`, 'numpy'];
-  const { code } = existsSync(python) ? await runCommand(python, ['-c', 'import torch, numpy'], process.env) : { code: 1 };
+  const { code } = existsSync(python)
+    ? await runCommand(python, ['-c', 'import torch, numpy'], process.env)
+    : { code: 1 };
   if (code === 0) return python;
   await step('a Python environment with PyTorch', async () => {
     await mkdir(folder, { recursive: true });
@@ -127,7 +129,9 @@ async function makeRuntimes(python, options) {
       await step(title, work);
       return true;
     } catch (error) {
-      console.log(`  left out: ${(error instanceof Error ? error.message : String(error)).split('\n').slice(-3).join(' ')}`);
+      console.log(
+        `  left out: ${(error instanceof Error ? error.message : String(error)).split('\n').slice(-3).join(' ')}`,
+      );
       return false;
     }
   };
@@ -141,7 +145,15 @@ async function makeRuntimes(python, options) {
   // Its install script only downloads what CUDA needs.
   const installed = await attempt('onnxruntime-node', async () => {
     await mkdir(node, { recursive: true });
-    await must('npm', ['install', '--prefix', node, '--ignore-scripts', '--no-audit', '--no-fund', 'onnxruntime-node@1.22.0']);
+    await must('npm', [
+      'install',
+      '--prefix',
+      node,
+      '--ignore-scripts',
+      '--no-audit',
+      '--no-fund',
+      'onnxruntime-node@1.22.0',
+    ]);
   });
   if (installed) forms.push('onnxruntime');
   if (await attempt('OpenVINO', () => pip('openvino'))) forms.push('openvino');
@@ -247,7 +259,7 @@ async function bench() {
   await setup();
   const python = await makePython();
   const { DenseNet } = require('../../dist');
-  const { config } = await DenseNet.create({ variant: plan.model, device: 'cpu' });
+  const { config } = await DenseNet.create({ variant: /** @type {any} */ (plan.model), device: 'cpu' });
   const onnx = path.join(folder, `${plan.model}-${plan.batch}-${plan.size}.onnx`);
   const options = { ...plan, config, onnx, modules: path.join(folder, 'node') };
   const wanted = (/** @type {string} */ name) => plan.only.length === 0 || plan.only.includes(name);
@@ -256,6 +268,7 @@ async function bench() {
       ? await makeRuntimes(python, options)
       : [];
   const all = contenders(plan, runtimes);
+  /** @type {Awaited<ReturnType<typeof start>>[]} */
   const processes = [];
   for (const contender of all) processes.push(await step(contender.name, () => start(contender, python, options)));
   await step('timing', async (update) => {
@@ -263,7 +276,8 @@ async function bench() {
       for (const [index, contender] of all.entries()) {
         update(`round ${round} of ${plan.rounds}, ${contender.name}`);
         // A block of about a second; a step that takes longer is a block of its own.
-        const count = contender.times.length === 0 ? 1 : Math.max(1, Math.min(50, Math.round(1 / median(contender.times))));
+        const count =
+          contender.times.length === 0 ? 1 : Math.max(1, Math.min(50, Math.round(1 / median(contender.times))));
         const found = await processes[index]?.ask(count);
         contender.times.push(median(found?.times ?? []));
         contender.peak = Math.max(contender.peak, found?.peak ?? 0);
@@ -272,7 +286,9 @@ async function bench() {
   });
   for (const { end } of processes) end();
   const hardware = `${os.cpus()[0]?.model ?? 'unknown processor'}, ${plan.threads} threads, ${Math.round(os.totalmem() / 1e9)} GB, Node ${process.version}`;
-  console.log(`\n${plan.task === 'train' ? 'Training step' : 'Inference'}, ${plan.model}, batch ${plan.batch}, ${plan.size}×${plan.size}, ${plan.device}`);
+  console.log(
+    `\n${plan.task === 'train' ? 'Training step' : 'Inference'}, ${plan.model}, batch ${plan.batch}, ${plan.size}×${plan.size}, ${plan.device}`,
+  );
   console.log(`${hardware}; medians of ${plan.rounds} interleaved blocks; peak: above the process at rest\n`);
   show(all);
   if (plan.out !== undefined)
