@@ -259,7 +259,7 @@ async function bench() {
   await setup();
   const python = await makePython();
   const { DenseNet } = require('../../dist');
-  const { config } = await DenseNet.create({ variant: plan.model, device: 'cpu' });
+  const { config } = await DenseNet.create({ variant: /** @type {any} */ (plan.model), device: 'cpu' });
   const onnx = path.join(folder, `${plan.model}-${plan.batch}-${plan.size}.onnx`);
   const options = { ...plan, config, onnx, modules: path.join(folder, 'node') };
   const wanted = (/** @type {string} */ name) => plan.only.length === 0 || plan.only.includes(name);
@@ -268,6 +268,7 @@ async function bench() {
       ? await makeRuntimes(python, options)
       : [];
   const all = contenders(plan, runtimes);
+  /** @type {Awaited<ReturnType<typeof start>>[]} */
   const processes = [];
   for (const contender of all) processes.push(await step(contender.name, () => start(contender, python, options)));
   await step('timing', async (update) => {

@@ -30,9 +30,9 @@ async function ours(options) {
   const [implementation, memory] = options.form.split(' ');
   const model = await DenseNet.create({
     ...options.config,
-    device: options.device,
+    device: /** @type {any} */ (options.device),
     implementation: implementation === 'reference' ? 'reference' : 'auto',
-    memory: memory ?? 'auto',
+    memory: /** @type {any} */ (memory ?? 'auto'),
     seed: 0,
   });
   const images = makeImages(options);
@@ -57,7 +57,8 @@ async function onnxruntime(options) {
   });
   const { data, shape } = makeImages(options);
   const feeds = { [session.inputNames[0]]: new runtime.Tensor('float32', data, shape) };
-  return { name: 'onnxruntime-node', step: () => session.run(feeds) };
+  const { version } = require(require.resolve('onnxruntime-node/package.json', { paths: [options.modules] }));
+  return { name: `onnxruntime-node ${version}`, step: () => session.run(feeds) };
 }
 
 /** @param {Options} options */

@@ -139,7 +139,12 @@ def main() -> None:
     step()
     first = time.perf_counter() - started
     step()
-    print(json.dumps({"ready": f"PyTorch {torch.__version__}", "first": first}), flush=True)
+    version = f"PyTorch {torch.__version__}"
+    if form == "openvino":
+        import openvino
+
+        version = f"OpenVINO {openvino.__version__.split('-')[0]}"
+    print(json.dumps({"ready": version, "first": first}), flush=True)
     for line in sys.stdin:
         times = []
         for _ in range(int(line)):

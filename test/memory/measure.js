@@ -5,9 +5,10 @@
 const { DenseNet, Trainer } = require('../../dist');
 
 async function main() {
+  /** @type {{ options: import('../../lib').CreateOptions, shape: number[] }} */
   const { options, shape } = JSON.parse(process.argv[2] ?? '{}');
   const model = await DenseNet.create({ ...options, device: 'cpu' });
-  const [batch, , height, width] = shape;
+  const [batch = 0, , height = 0, width = 0] = shape;
   const predicted = await model.estimateMemory({ batch, size: [height, width] });
   const data = new Float32Array(shape.reduce((product, length) => product * length)).fill(0.5);
   for (let place = 0; place < data.length; place += 3) data[place] = (place % 97) / 97;

@@ -25,7 +25,9 @@ async function checks(): Promise<Check[]> {
     .find((file) => existsSync(file));
   if (program === undefined) throw new Error('cmake built no engine_test');
   // Its exit code says whether all checks held; which ones did not is told below.
-  const { stdout } = await run(program, [], { maxBuffer: 1 << 26 }).catch((error: { stdout: string }) => error);
+  const { stdout } = await run(program, [], { maxBuffer: 1 << 26 }).catch(
+    (error: unknown) => error as { stdout: string },
+  );
   return stdout
     .trim()
     .split('\n')

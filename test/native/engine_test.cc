@@ -1,5 +1,5 @@
-/// Holds the engine against the module-by-module reference, without Node. Prints one line of JSON a check; the exit code
-/// says whether all held. test/native/engine.test.ts builds and runs it.
+/// Holds the engine against the module-by-module reference, without Node. Prints one line of JSON a check; the exit
+/// code says whether all held. test/native/engine.test.ts builds and runs it.
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
@@ -41,7 +41,8 @@ struct Case {
   std::vector<std::string> frozen;
 };
 
-ModelConfig small(std::int64_t growth, std::vector<std::int64_t> blocks, const std::function<void(ModelConfig&)>& change) {
+ModelConfig small(std::int64_t growth, std::vector<std::int64_t> blocks,
+                  const std::function<void(ModelConfig&)>& change) {
   ModelConfig config;
   config.growth_rate = growth;
   config.block_config = std::move(blocks);
@@ -60,21 +61,82 @@ std::vector<Case> cases() {
       {"bc k=24", small(24, {2, 3}, same), {2, 3, 17, 12}, {}},
       {"bc k=40", small(40, {2, 2}, same), {2, 3, 9, 10}, {}},
       {"bc k=48", small(48, {2, 1}, same), {2, 3, 8, 7}, {}},
-      {"k=3", small(3, {3, 3}, [](ModelConfig& c) { c.init_channels = 7; c.bottleneck_size = 3; }), {4, 3, 9, 5}, {}},
+      {"k=3",
+       small(3, {3, 3},
+             [](ModelConfig& c) {
+               c.init_channels = 7;
+               c.bottleneck_size = 3;
+             }),
+       {4, 3, 9, 5},
+       {}},
       {"k=5 theta=0.7", small(5, {4, 2}, [](ModelConfig& c) { c.compression = 0.7; }), {3, 3, 8, 14}, {}},
-      {"k=2", small(2, {3, 2}, [](ModelConfig& c) { c.init_channels = 1; c.bottleneck_size = 1; c.compression = 1.0; }), {3, 3, 7, 6}, {}},
-      {"plain k=12", small(12, {3, 2}, [](ModelConfig& c) { c.bottleneck = false; c.compression = 1.0; }), {3, 3, 12, 9}, {}},
-      {"plain k=5", small(5, {3, 3}, [](ModelConfig& c) { c.bottleneck = false; c.init_channels = 9; }), {3, 3, 12, 9}, {}},
-      {"plain imagenet", small(4, {2, 1, 1, 1}, [](ModelConfig& c) { c.stem = Stem::kImageNet; c.bottleneck = false; c.compression = 1.0; }), {4, 3, 97, 70}, {}},
+      {"k=2",
+       small(2, {3, 2},
+             [](ModelConfig& c) {
+               c.init_channels = 1;
+               c.bottleneck_size = 1;
+               c.compression = 1.0;
+             }),
+       {3, 3, 7, 6},
+       {}},
+      {"plain k=12",
+       small(12, {3, 2},
+             [](ModelConfig& c) {
+               c.bottleneck = false;
+               c.compression = 1.0;
+             }),
+       {3, 3, 12, 9},
+       {}},
+      {"plain k=5",
+       small(5, {3, 3},
+             [](ModelConfig& c) {
+               c.bottleneck = false;
+               c.init_channels = 9;
+             }),
+       {3, 3, 12, 9},
+       {}},
+      {"plain imagenet",
+       small(4, {2, 1, 1, 1},
+             [](ModelConfig& c) {
+               c.stem = Stem::kImageNet;
+               c.bottleneck = false;
+               c.compression = 1.0;
+             }),
+       {4, 3, 97, 70},
+       {}},
       {"wide pictures", small(4, {2, 2}, same), {2, 3, 5, 150}, {}},
       {"dropout", small(8, {3, 2}, [](ModelConfig& c) { c.drop_rate = 0.3; }), {3, 3, 12, 9}, {}},
-      {"dropout everywhere", small(8, {3, 2}, [](ModelConfig& c) { c.drop_rate = 0.2; c.drop_placement = DropPlacement::kConvolution; }), {3, 3, 12, 9}, {}},
-      {"plain dropout", small(6, {3, 2}, [](ModelConfig& c) { c.drop_rate = 0.2; c.bottleneck = false; }), {3, 3, 12, 9}, {}},
+      {"dropout everywhere",
+       small(8, {3, 2},
+             [](ModelConfig& c) {
+               c.drop_rate = 0.2;
+               c.drop_placement = DropPlacement::kConvolution;
+             }),
+       {3, 3, 12, 9},
+       {}},
+      {"plain dropout",
+       small(6, {3, 2},
+             [](ModelConfig& c) {
+               c.drop_rate = 0.2;
+               c.bottleneck = false;
+             }),
+       {3, 3, 12, 9},
+       {}},
       {"frozen stem", small(12, {3, 2}, same), {3, 3, 12, 9}, {"features.conv0"}},
       {"frozen first block", small(12, {3, 2}, same), {3, 3, 12, 9}, {"features.conv0", "features.denseblock1"}},
-      {"frozen half block", small(12, {4, 2}, same), {3, 3, 12, 9}, {"features.conv0", "features.denseblock1.denselayer1", "features.denseblock1.denselayer2"}},
-      {"frozen convolutions", small(12, {3, 2}, same), {3, 3, 12, 9}, {"features.denseblock1.denselayer2.conv1", "features.denseblock2.denselayer1.conv2", "features.transition1.conv"}},
-      {"frozen norms", small(12, {3, 2}, same), {3, 3, 12, 9}, {"features.denseblock1.denselayer2.norm1", "features.denseblock2.denselayer1.norm2.weight", "features.norm5"}},
+      {"frozen half block",
+       small(12, {4, 2}, same),
+       {3, 3, 12, 9},
+       {"features.conv0", "features.denseblock1.denselayer1", "features.denseblock1.denselayer2"}},
+      {"frozen convolutions",
+       small(12, {3, 2}, same),
+       {3, 3, 12, 9},
+       {"features.denseblock1.denselayer2.conv1", "features.denseblock2.denselayer1.conv2",
+        "features.transition1.conv"}},
+      {"frozen norms",
+       small(12, {3, 2}, same),
+       {3, 3, 12, 9},
+       {"features.denseblock1.denselayer2.norm1", "features.denseblock2.denselayer1.norm2.weight", "features.norm5"}},
       {"frozen features", small(12, {3, 2}, same), {3, 3, 12, 9}, {"features"}},
   };
 }

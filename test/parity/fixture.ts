@@ -76,7 +76,7 @@ export async function withSafetensors<Result>(
 /** The largest absolute value of a tensor. */
 export function largest({ data }: TensorData): number {
   let found = 0;
-  for (let place = 0; place < data.length; place += 1) found = Math.max(found, Math.abs(Number(data[place])));
+  for (const value of data) found = Math.max(found, Math.abs(Number(value)));
   return found;
 }
 

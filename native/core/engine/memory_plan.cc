@@ -15,11 +15,10 @@ namespace densenet::engine {
 namespace {
 
 constexpr std::int64_t kFloat = 4;
-constexpr std::int64_t kIndex = 8;  // max pooling's
 
 /// Code and tables of libtorch that the first step brings into memory, and what the heap loses between tensors.
 constexpr std::int64_t kOverhead = 24'000'000;
-constexpr double kFragments = 1.06;
+constexpr double kFragments = 1.13;
 
 /// What one block holds.
 struct BlockMemory {
@@ -75,8 +74,8 @@ TrainingMemory predict_training_memory(const ModelConfig& config, std::int64_t b
     const std::int64_t convolved = batch * height * width * channels * kFloat;
     height = ceil_div(height, 2);
     width = ceil_div(width, 2);
-    stem += (2 * convolved) + (batch * height * width * channels * kIndex);
-    stem_backward = 2 * convolved;
+    stem += convolved;
+    stem_backward = convolved + (batch * height * width * channels * kFloat);
   }
   std::vector<BlockMemory> blocks;
   for (std::size_t index = 0; index < config.block_config.size(); ++index) {

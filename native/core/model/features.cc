@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/engine/stem.h"
+
 namespace densenet {
 
 namespace {
@@ -123,8 +125,18 @@ at::Tensor FeaturesImpl::forward_blocks(const at::Tensor& images, const Tap& tap
       [&](std::size_t index, const at::Tensor& input) { return transitions_[index]->forward(input); });
 }
 
+at::Tensor FeaturesImpl::normalize_and_pool(const at::Tensor& convolved) {
+  // The engine's step has no gradient through a norm that keeps its running statistics.
+  const bool learns = convolved.requires_grad() || norm0_->weight.requires_grad() || norm0_->bias.requires_grad();
+  if (!norm0_->is_training() && learns && at::GradMode::is_enabled()) {
+    return at::max_pool2d(norm0_->forward(convolved).relu_(), {3, 3}, {2, 2}, {1, 1});
+  }
+  return engine::stem_forward(parts_of(*norm0_), convolved, norm0_->is_training());
+}
+
 at::Tensor FeaturesImpl::forward_pooled(const at::Tensor& images, bool keep_products) {
-  at::Tensor output = stem(images.contiguous(at::MemoryFormat::ChannelsLast), nullptr);
+  at::Tensor output = conv0_->forward(images.contiguous(at::MemoryFormat::ChannelsLast));
+  if (norm0_) output = normalize_and_pool(output);
   for (std::size_t index = 0; index < transitions_.size(); ++index) {
     DenseBlock& block = blocks_[index];
     Transition& transition = transitions_[index];

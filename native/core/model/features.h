@@ -44,6 +44,9 @@ class FeaturesImpl : public torch::nn::Module {
 
   at::Tensor stem(const at::Tensor& images, const Tap& tap);
 
+  /// The rest of the ImageNet stem on the engine: norm0, ReLU and pooling.
+  at::Tensor normalize_and_pool(const at::Tensor& convolved);
+
   torch::nn::Conv2d conv0_{nullptr};
   torch::nn::BatchNorm2d norm0_{nullptr};  // empty in the CIFAR stem
   std::vector<DenseBlock> blocks_;

@@ -65,6 +65,22 @@ struct Elementwise {
     }
   }
 
+  static void sums(const T* g, std::int64_t ldg, const T* x, std::int64_t ldx, std::int64_t rows, std::int64_t channels,
+                   const T* mean, T* sum_g, T* sum_gx) {
+    for (std::int64_t c = 0; c < channels; c += kLanes) {
+      const V average = load<S>(mean + c);
+      V all_g = load<S>(sum_g + c);
+      V all_gx = load<S>(sum_gx + c);
+      for (std::int64_t row = 0; row < rows; ++row) {
+        const V gradient = load<S>(g + (row * ldg) + c);
+        all_g += gradient;
+        all_gx += gradient * (load<S>(x + (row * ldx) + c) - average);
+      }
+      store<S>(sum_g + c, all_g);
+      store<S>(sum_gx + c, all_gx);
+    }
+  }
+
   static void pool(const PooledNorm<T>& task, const T* x, std::int64_t ldx, T* y, std::int64_t ldy) {
     const T share = T{1} / static_cast<T>(task.height * task.width);
     for (std::int64_t output = 0; output < task.outputs; ++output) {

@@ -123,6 +123,15 @@ struct PooledNorm {
   Affine<T> norm;
 };
 
+/// The stem's max pooling of normalised, rectified pixels of an image of height×width.
+template <class T>
+struct MaxPool {
+  std::int64_t channels;
+  std::int64_t height;
+  std::int64_t width;
+  Affine<T> norm;
+};
+
 template <class T>
 struct Kernels {
   /// y = max(0, scale·x + shift)
@@ -152,6 +161,17 @@ struct Kernels {
   /// Its backward pass: out = scale·g at every pixel of the windows, g being dy over the window's size where the
   /// pixel's value was above 0; Σ g and Σ g·(x − mean) are added to.
   void (*pool_backward)(const PooledNorm<T>& task, const T* dy, std::int64_t lddy, const NormBackward<T>& end);
+
+  /// Row `row` of the pooled image; x is the whole image.
+  void (*max_pool)(const MaxPool<T>& task, std::int64_t row, const T* x, std::int64_t ldx, T* y, std::int64_t ldy);
+
+  /// Adds the gradients of that row to those of the image, before the batch norm's part.
+  void (*max_pool_backward)(const MaxPool<T>& task, std::int64_t row, const T* x, std::int64_t ldx, const T* dy,
+                            std::int64_t lddy, T* g, std::int64_t ldg);
+
+  /// Σ g and Σ g·(x − mean), added to.
+  void (*sums)(const T* g, std::int64_t ldg, const T* x, std::int64_t ldx, std::int64_t rows, std::int64_t channels,
+               const T* mean, T* sum_g, T* sum_gx);
 };
 
 /// The kernels of the instruction set in use.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/engine/cpu/elementwise.h"
+#include "core/engine/cpu/max_pool.h"
 #include "core/engine/cpu/product.h"
 #include "core/engine/cpu/strip.h"
 
@@ -21,6 +22,9 @@ inline constexpr Kernels<T> kKernelTable{
     .strip_weight = Strip<Arch, T>::weight,
     .pool = Elementwise<Arch, T>::pool,
     .pool_backward = Elementwise<Arch, T>::pool_backward,
+    .max_pool = MaxPooling<Arch, T>::forward,
+    .max_pool_backward = MaxPooling<Arch, T>::backward,
+    .sums = Elementwise<Arch, T>::sums,
 };
 
 }  // namespace densenet::engine
