@@ -46,24 +46,28 @@ const known = [0, 1, 2, 3, 4];
 const unknown = [5, 6, 7, 8, 9];
 const folder = await mkdtemp(path.join(os.tmpdir(), 'densenet-transfer-'));
 try {
-  const file = path.join(folder, 'known.safetensors');
-  // Few epochs: a network that knows its digits by heart has forgotten what else there was to see in them.
-  const teacher = await DenseNet.create({ ...network, numClasses: 5, seed: 1 });
-  await train(teacher, only(trainSet, known), 8, 1);
-  console.log(`0 to 4, all images: ${percent(await accuracy(teacher, only(testSet, known)))}`);
-  await teacher.saveWeights(file);
-  await teacher.dispose();
+  const fileOf = (seed) => path.join(folder, `known-${seed}.safetensors`);
+  const first = [];
+  for (let seed = 1; seed <= seeds; seed += 1) {
+    // Few epochs: a network that knows its digits by heart has forgotten what else there was to see in them.
+    const teacher = await DenseNet.create({ ...network, numClasses: 5, seed });
+    await train(teacher, only(trainSet, known), 8, seed);
+    first.push(await accuracy(teacher, only(testSet, known)));
+    await teacher.saveWeights(fileOf(seed));
+    await teacher.dispose();
+  }
+  console.log(`0 to 4, all images: ${list(first)}`);
 
   const exam = only(testSet, unknown);
   for (const epochs of [10, 20, 40]) {
     const tuned = [];
     const fresh = [];
     for (let seed = 1; seed <= seeds; seed += 1) {
-      // Another choice of images for each seed.
+      // Each seed has a first network, a choice of images and a new classifier of its own.
       const [drawn] = datasets.split(trainSet, 0.5, { seed });
       const lesson = only(drawn, unknown, imagesOfEach);
 
-      const pupil = await DenseNet.load(file);
+      const pupil = await DenseNet.load(fileOf(seed));
       await pupil.replaceClassifier(unknown.map(String), { seed });
       await train(pupil, lesson, epochs, seed);
       tuned.push(await accuracy(pupil, exam));
@@ -74,7 +78,6 @@ try {
       fresh.push(await accuracy(beginner, exam));
       await beginner.dispose();
     }
-    const list = (values) => `${percent(mean(values))} (${values.map(percent).join(', ')})`;
     console.log(
       `5 to 9, ${imagesOfEach} images each, ${epochs} epochs: fine-tuned ${list(tuned)}, from scratch ${list(fresh)}`,
     );
@@ -89,4 +92,9 @@ function percent(share) {
 
 function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** The mean and then each value. */
+function list(values) {
+  return `${percent(mean(values))} (${values.map(percent).join(', ')})`;
 }
