@@ -90,7 +90,7 @@ at::Tensor BlockEvaluation::run_as(const BlockParts& parts, const at::Tensor& in
   const Rows x(pixels.count(), whole_panels(channels) + kPanel, input.options());
   x.as_images(pixels, first).copy_(input);
   // Where there are images enough for all threads, each image goes through all layers while it is in the cache.
-  const std::int64_t parts_of_batch = pixels.images >= 2 * at::get_num_threads() ? pixels.images : 1;
+  const std::int64_t parts_of_batch = pixels.images >= std::int64_t{2} * at::get_num_threads() ? pixels.images : 1;
   const Pixels piece{.images = pixels.images / parts_of_batch, .height = pixels.height, .width = pixels.width};
   const std::int64_t slots = std::min<std::int64_t>(at::get_num_threads(), parts_of_batch);
   const Rows y(slots * piece.count(), whole_panels(widest), input.options());  // one for all layers

@@ -30,8 +30,8 @@ struct Rows {
   std::int64_t ld = 0;
 
   Rows() = default;
-  Rows(std::int64_t pixels, std::int64_t row, const at::TensorOptions& options)
-      : memory(make_buffer(pixels, row, options)), ld(row) {}
+  Rows(std::int64_t pixels, std::int64_t columns, const at::TensorOptions& options)
+      : memory(make_buffer(pixels, columns, options)), ld(columns) {}
 
   template <class T>
   [[nodiscard]] T* data() const {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <ranges>
 #include <string>
 #include <vector>
 
@@ -95,11 +96,11 @@ TrainingMemory predict_training_memory(const ModelConfig& config, std::int64_t b
     for (const BlockMemory& block : blocks) held += block.buffer + block.masks + (fast ? block.products : 0);
     std::int64_t most = held;
     std::int64_t gradients = 0;
-    for (auto block = blocks.rbegin(); block != blocks.rend(); ++block) {
-      gradients = std::min(learned, gradients + block->weights);
-      const std::int64_t passing = block->buffer + block->inner + block->chunks + (fast ? 0 : block->inner);
+    for (const BlockMemory& block : blocks | std::views::reverse) {
+      gradients = std::min(learned, gradients + block.weights);
+      const std::int64_t passing = block.buffer + block.inner + block.chunks + (fast ? 0 : block.inner);
       most = std::max(most, held + gradients + passing);
-      held -= block->buffer + block->masks + (fast ? block->products : 0);
+      held -= block.buffer + block.masks + (fast ? block.products : 0);
     }
     most = std::max(most, stem + stem_backward + learned);
     const auto tensors = static_cast<double>(most + learned);  // the momentum

@@ -50,7 +50,7 @@ inline Range part_of(std::int64_t count, std::int64_t parts, std::int64_t index)
 /// Into how many parts to split the columns of each of `tiles` tiles, so that every thread finds work. It may depend on
 /// the number of threads, since no sum goes across columns.
 inline std::int64_t column_parts(std::int64_t tiles, std::int64_t panels, std::int64_t fewest_panels) {
-  const std::int64_t wanted = ((4 * at::get_num_threads()) + tiles - 1) / tiles;
+  const std::int64_t wanted = ((std::int64_t{4} * at::get_num_threads()) + tiles - 1) / tiles;
   return std::clamp<std::int64_t>(wanted, 1, std::max<std::int64_t>(1, panels / fewest_panels));
 }
 

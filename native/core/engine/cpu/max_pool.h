@@ -52,7 +52,7 @@ struct MaxPooling {
   }
 
   template <class F>
-  DENSENET_INLINE static void over_windows(const MaxPool<T>& task, std::int64_t row, F&& f) {
+  DENSENET_INLINE static void over_windows(const MaxPool<T>& task, std::int64_t row, const F& f) {
     for (std::int64_t output = 0; output < (task.width + 1) / 2; ++output) {
       f(output, Window{.first_row = from(row),
                        .last_row = to(row, task.height),
@@ -62,7 +62,7 @@ struct MaxPooling {
   }
 
   template <class F>
-  DENSENET_INLINE static void over_pixels(const MaxPool<T>& task, const Window& window, F&& f) {
+  DENSENET_INLINE static void over_pixels(const MaxPool<T>& task, const Window& window, const F& f) {
     for (std::int64_t row = window.first_row; row < window.last_row; ++row) {
       for (std::int64_t column = window.first_column; column < window.last_column; ++column) {
         f((row * task.width) + column);
@@ -81,7 +81,7 @@ struct MaxPooling {
       const V value = normalized(task, x + (pixel * ldx) + c, c);
       // Once NaN, always NaN: a network that has broken must show it.
       best = best < value ? value : best;
-      best = value != value ? value : best;
+      best = value != value ? value : best;  // NOLINT(misc-redundant-expression): only NaN is not itself
     });
     return best;
   }

@@ -16,7 +16,7 @@ struct PanelPlace {
 /// Calls f(shape, place) for each panel of [first, last): `Arch::Full` panels, and at the end of the columns perhaps an
 /// `Arch::Half` one. All panels before a panel are full, so that panel p starts at row-count·kPanel·p.
 template <class Arch, class F>
-DENSENET_INLINE void for_panels(std::int64_t columns, std::int64_t first, std::int64_t last, F&& f) {
+DENSENET_INLINE void for_panels(std::int64_t columns, std::int64_t first, std::int64_t last, const F& f) {
   for (std::int64_t panel = first; panel < last; ++panel) {
     const PanelPlace place{.index = panel, .column = panel * kPanel};
     if (columns - place.column > kPanel / 2) {

@@ -43,7 +43,7 @@ struct Strip {
 
  private:
   template <class End>
-  DENSENET_INLINE static void over_pixels(const StripProduct<T>& task, End&& end) {
+  DENSENET_INLINE static void over_pixels(const StripProduct<T>& task, const End& end) {
     const std::int64_t pitch = (task.width + 2) * task.depth;
     for_panels<Arch>(task.columns, task.first_panel, task.last_panel,
                      [&](auto shape, PanelPlace place) DENSENET_INLINE_LAMBDA {

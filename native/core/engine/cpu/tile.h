@@ -36,7 +36,7 @@ using Indices = std::make_integer_sequence<int, Count>;
 
 /// Calls f(constant 0), f(constant 1), …
 template <int Count, class F>
-DENSENET_INLINE void unrolled(F&& f) {
+DENSENET_INLINE void unrolled(const F& f) {
   [&]<int... I>(std::integer_sequence<int, I...>)
       DENSENET_INLINE_LAMBDA { (f(std::integral_constant<int, I>{}), ...); }(Indices<Count>{});
 }
@@ -81,7 +81,7 @@ class Tile {
 
   /// f(row, vector, sum) for every vector of the tile.
   template <class F>
-  DENSENET_INLINE void each(F&& f) {
+  DENSENET_INLINE void each(const F& f) {
     unrolled<S::kVectors>([&](auto vector) DENSENET_INLINE_LAMBDA {
       unrolled<R>([&](auto row) DENSENET_INLINE_LAMBDA { f(row, vector, sums_[(row * S::kVectors) + vector]); });
     });
@@ -131,7 +131,7 @@ class Tile {
 
  private:
   template <class F>
-  DENSENET_INLINE void add(const T* b, F&& value_of_row) {
+  DENSENET_INLINE void add(const T* b, const F& value_of_row) {
     Vector panel[S::kVectors];
     unrolled<S::kVectors>([&](auto vector)
                               DENSENET_INLINE_LAMBDA { panel[vector] = load<S>(b + (vector * S::kLanes)); });
@@ -147,7 +147,7 @@ class Tile {
 
 /// Splits `count` rows into nearly equal groups of at most Max and calls f(constant size, first row) for each.
 template <int Max, class F>
-DENSENET_INLINE void in_groups(std::int64_t count, F&& f) {
+DENSENET_INLINE void in_groups(std::int64_t count, const F& f) {
   const std::int64_t groups = (count + Max - 1) / Max;
   for (std::int64_t group = 0; group < groups; ++group) {
     const std::int64_t first = count * group / groups;
