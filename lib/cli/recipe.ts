@@ -22,10 +22,11 @@ export const digitsRecipe = {
     normalization: { mean: [0.3054], std: [0.3753] },
   } satisfies CreateOptions,
   /** Handwriting varies in place, slant and size; so little of each that no digit becomes another. */
-  augment: [randomAffine({ degrees: 10, scale: [0.9, 1.1] }), randomCrop({ padding: 1 })],
+  augment: [randomAffine({ degrees: 15, scale: [0.85, 1.15] }), randomCrop({ padding: 1 })],
   trainer: ({ lr, seed }: { lr: number; seed: number }): TrainerOptions => ({
     optimizer: { type: 'sgd', lr, momentum: 0.9, nesterov: true, weightDecay: 5e-4 },
     schedule: { type: 'cosine' },
+    labelSmoothing: 0.1,
     seed,
   }),
 } as const;
