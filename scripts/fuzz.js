@@ -1,7 +1,7 @@
 'use strict';
 
 /**
- * `node scripts/fuzz.js [--inputs 100000] [--seed 1] [--parser NAME]`: random files for the parsers of weights. Needs no
+ * `npm run fuzz -- [--inputs 100000] [--seed 1] [--parser NAME]`: random files for the parsers of weights. Needs no
  * build. A fault is printed with its seed and number, which make the file again; the exit status is then 1.
  */
 
@@ -18,6 +18,7 @@ async function main() {
     },
   });
   let faults = 0;
+  let [clean, broken] = [0, 0];
   for (const target of fuzzTargets()) {
     if (values.parser !== undefined && values.parser !== target.name) continue;
     const start = performance.now();
@@ -29,8 +30,11 @@ async function main() {
     );
     for (const fault of result.faults.slice(0, 20)) console.log(`  fault: ${fault}`);
     faults += result.faults.length;
+    if (result.faults.length === 0) clean += 1;
+    else broken += 1;
   }
   console.log(`\n${faults} faults; the process used ${Math.round(process.resourceUsage().maxRSS / 1024)} MB at most`);
+  console.log(`\n${clean} passed, ${broken} failed`);
   process.exitCode = faults === 0 ? 0 : 1;
 }
 
