@@ -5,7 +5,8 @@
 export { DenseNetError, isDenseNetError, type ErrorCode } from './errors';
 export type { TensorArray, TensorData } from './tensor';
 export { manualSeed, runtimeInfo, type RuntimeInfo } from './runtime/info';
-export { DenseNet, type CreateOptions, type Device } from './model/densenet';
+export { DenseNet, type CreateOptions } from './model/densenet';
+export type { Device } from './model/run-options';
 export type { ClassProbability, Prediction, PredictInput, PredictOptions } from './model/prediction';
 export type { ModelConfig, Normalization } from './model/config';
 export type { FeatureInfo, FeatureOptions } from './model/feature-info';

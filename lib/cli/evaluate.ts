@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import * as datasets from '../data';
-import { DenseNet, type Device } from '../model/densenet';
+import { DenseNet } from '../model/densenet';
+import type { Device } from '../model/run-options';
 import { Trainer } from '../training/trainer';
 import { dataOption, deviceOption, jsonOption, wholeNumber } from './arguments';
 import { percent, printGrid, printTable } from './terminal';

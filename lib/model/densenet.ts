@@ -2,16 +2,7 @@ import { DenseNetError, toDenseNetError } from '../errors';
 import type { NativeRunOptions } from '../native';
 import { loadNative } from '../runtime/load';
 import { checkImages, elementCount, type TensorData } from '../tensor';
-import {
-  checkInteger,
-  checkNames,
-  checkOneOf,
-  checkOptions,
-  checkPath,
-  checkString,
-  didYouMean,
-  show,
-} from '../validate';
+import { checkInteger, checkNames, checkOneOf, checkOptions, checkPath, checkString, show } from '../validate';
 import type { LoadReport } from '../weights/fit';
 import { findPretrained, pretrainedKeys, type PretrainedName, type PretrainedOptions } from '../weights/hub';
 import { imagenetClasses } from './imagenet';
@@ -19,15 +10,13 @@ import { readWeights, writeWeights, type LoadWeightsOptions, type SaveWeightsOpt
 import { checkImageLength, configFromFile, configKeys, resolveConfig, stateLength, type ModelConfig } from './config';
 import { checkOutputStride, checkTaps, featureInfo, type FeatureInfo, type FeatureOptions } from './feature-info';
 import { attachHandle, ModelHandle } from './handle';
+import { checkDevice, checkRunOptions, type Device } from './run-options';
 import { predict, type Prediction, type PredictInput, type PredictOptions } from './prediction';
 import type { Variant } from './variants';
 import { withFileSource } from '../weights/byte-source';
 import { readCheckpoint } from '../weights/checkpoint';
 import { metadataToConfig } from '../weights/config-metadata';
 import { readStateDict } from '../weights/state-dict';
-
-/** Where a model computes. `auto`: CUDA where it works, otherwise the CPU (`runtimeInfo()` says why). */
-export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
 
 /** Options of {@link DenseNet.create}: a variant, single fields of the configuration, or both. */
 export interface CreateOptions extends Partial<ModelConfig> {
@@ -392,23 +381,4 @@ export class DenseNet {
     // Queued behind the calls made before; it can fail only where the whole model has failed.
     void this.#handle.call((native) => native.setTrainable(path, trainable, adapting)).catch(() => undefined);
   }
-}
-
-function checkDevice(device: unknown): Device {
-  if (device === undefined) return 'auto';
-  if (typeof device === 'string' && /^(auto|cpu|cuda(:\d{1,2})?)$/.test(device)) return device as Device;
-  const hint = typeof device === 'string' ? didYouMean(device, ['auto', 'cpu', 'cuda', 'cuda:0']) : '';
-  throw new DenseNetError(
-    'ERR_INVALID_ARGUMENT',
-    `device must be "auto", "cpu", "cuda" or "cuda:N"; got ${show(device)}.${hint}`,
-  );
-}
-
-function checkRunOptions({
-  implementation = 'auto',
-  memory = 'auto',
-}: Pick<CreateOptions, 'implementation' | 'memory'>): NativeRunOptions {
-  checkOneOf('implementation', implementation, ['auto', 'reference']);
-  checkOneOf('memory', memory, ['auto', 'fast', 'efficient']);
-  return { implementation, memory };
 }
