@@ -43,13 +43,13 @@ export class ModelHandle {
     if (this.disposed) throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of. Create or load another.');
   }
 
-  /** Throws `ERR_BUSY` for a call that would change the model while it is trained. */
+  /** Throws `ERR_BUSY` for a call that cannot go beside a training run. */
   assertIdle(call: string): void {
     this.assertUsable();
     if (this.run !== undefined)
       throw new DenseNetError(
         'ERR_BUSY',
-        `${call} would change the model while it is being trained. Wait for the run to end, or cancel it first.`,
+        `${call} has to wait: the model is being trained. Wait for the run to end, or cancel it first.`,
       );
   }
 
