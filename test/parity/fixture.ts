@@ -59,7 +59,11 @@ export async function withSafetensors<Result>(
     const header: Record<string, unknown> = {};
     for (const [name, { data, shape }] of tensors) {
       const end = offset + data.byteLength;
-      header[name] = { dtype: data[Symbol.toStringTag] === 'BigInt64Array' ? 'I64' : 'F32', shape, data_offsets: [offset, end] };
+      header[name] = {
+        dtype: data[Symbol.toStringTag] === 'BigInt64Array' ? 'I64' : 'F32',
+        shape,
+        data_offsets: [offset, end],
+      };
       offset = end;
     }
     const text = Buffer.from(JSON.stringify(header));
