@@ -109,7 +109,7 @@ async function clangTidy(update) {
 }
 
 /**
- * The build's own commands, less gcc's precompiled header, which clang cannot read.
+ * The build's own commands, less gcc's precompiled header, which clang cannot read, and OpenMP, whose header it lacks.
  *
  * @param {string} folder
  */
@@ -118,7 +118,7 @@ async function writeCommands(folder) {
   /** @type {{ command: string, file: string }[]} */
   const commands = JSON.parse(await readFile(file, 'utf8'));
   for (const entry of commands)
-    entry.command = entry.command.replace(/-Winvalid-pch|-fpch-preprocess|-include \S+cmake_pch\.hxx/g, '');
+    entry.command = entry.command.replace(/-Winvalid-pch|-fpch-preprocess|-fopenmp|-include \S+cmake_pch\.hxx/g, '');
   await writeFile(path.join(folder, 'compile_commands.json'), JSON.stringify(commands));
 }
 

@@ -183,9 +183,10 @@ std::int64_t Model::predict_memory(std::int64_t batch, std::int64_t height, std:
 std::int64_t Model::fitting_batch(std::int64_t height, std::int64_t width) const {
   const std::int64_t free = engine::free_memory();
   const auto fits = [&](std::int64_t batch) { return predict_memory(batch, height, width) <= free; };
+  constexpr std::int64_t most = 1'000'000;  // a batch beyond all sense, where the search may end
   std::int64_t fitting = 0;
   std::int64_t step = 1;
-  while (step < (1 << 20) && fits(step)) step *= 2;
+  while (step < most && fits(step)) step *= 2;
   for (; step > 0; step /= 2) {
     if (fits(fitting + step)) fitting += step;
   }

@@ -32,6 +32,7 @@ Optimizer::Optimizer(OptimizerOptions options) : options_(std::move(options)) {
 
 std::vector<double> Optimizer::base_rates() const {
   std::vector<double> rates;
+  rates.reserve(options_.groups.size());
   for (const ParameterGroup& group : options_.groups) rates.push_back(group.learning_rate);
   return rates;
 }
@@ -51,13 +52,17 @@ void Optimizer::follow(const torch::nn::Module& module) {
     const at::Tensor& parameter = item.value();
     const auto known =
         std::ranges::find_if(slots_, [&](const Slot& slot) { return slot.parameter.is_same(parameter); });
-    slots.push_back(known != slots_.end() ? *known : Slot{.parameter = parameter, .group = group_of(item.key())});
+    if (known != slots_.end()) {
+      slots.push_back(*known);
+    } else {
+      slots.push_back({.parameter = parameter, .group = group_of(item.key()), .first = {}, .second = {}, .steps = {}});
+    }
   }
   slots_ = std::move(slots);
 }
 
 void Optimizer::clear_gradients() {
-  for (Slot& slot : slots_) slot.parameter.mutable_grad().reset();
+  for (const Slot& slot : slots_) slot.parameter.mutable_grad().reset();
 }
 
 void Optimizer::step(const std::vector<double>& learning_rates) {

@@ -8,8 +8,8 @@ namespace {
 template <class T, int Lanes>
 struct Portable {
   using Line = Shape<T, Lanes, 1, 1>;
-  using Full = Shape<T, Lanes, kPanel / Lanes, 12 * Lanes / kPanel>;
-  using Half = Shape<T, Lanes, kPanel / Lanes / 2, 24 * Lanes / kPanel>;
+  using Full = Shape<T, Lanes, kPanel / Lanes, std::int64_t{12} * Lanes / kPanel>;
+  using Half = Shape<T, Lanes, kPanel / Lanes / 2, std::int64_t{24} * Lanes / kPanel>;
 };
 
 }  // namespace
