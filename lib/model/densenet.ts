@@ -10,7 +10,7 @@ import { readWeights, writeWeights, type LoadWeightsOptions, type SaveWeightsOpt
 import { checkImageLength, configFromFile, configKeys, resolveConfig, stateLength, type ModelConfig } from './config';
 import { checkOutputStride, checkTaps, featureInfo, type FeatureInfo, type FeatureOptions } from './feature-info';
 import { attachHandle, ModelHandle } from './handle';
-import { checkDevice, checkRunOptions, type Device } from './run-options';
+import { checkDevice, checkRunOptions, runKeys, type Device } from './run-options';
 import { predict, type Prediction, type PredictInput, type PredictOptions } from './prediction';
 import type { Variant } from './variants';
 import { withFileSource } from '../weights/byte-source';
@@ -71,14 +71,7 @@ export class DenseNet {
    *   `runtimeInfo`.
    */
   static async create(options?: CreateOptions): Promise<DenseNet> {
-    const given = checkOptions('options', options, [
-      'variant',
-      'device',
-      'seed',
-      'implementation',
-      'memory',
-      ...configKeys,
-    ]);
+    const given = checkOptions('options', options, ['variant', 'seed', ...runKeys, ...configKeys]);
     const config = resolveConfig(given);
     return DenseNet.#make(config, checkDevice(given.device), given.seed, checkRunOptions(given));
   }
@@ -91,12 +84,9 @@ export class DenseNet {
    * @param options `device`, `implementation` and `memory`, as for {@link DenseNet.create}.
    * @throws DenseNetError `ERR_FILE`, `ERR_FILE_FORMAT` or `ERR_WEIGHTS_MISMATCH`.
    */
-  static async load(
-    path: string,
-    options?: Pick<CreateOptions, 'device' | 'implementation' | 'memory'>,
-  ): Promise<DenseNet> {
+  static async load(path: string, options?: Pick<CreateOptions, (typeof runKeys)[number]>): Promise<DenseNet> {
     checkPath('path', path);
-    const given = checkOptions('options', options, ['device', 'implementation', 'memory']);
+    const given = checkOptions('options', options, runKeys);
     const device = checkDevice(given.device);
     const run = checkRunOptions(given);
     const { metadata, held } = await withFileSource(path, async (source) => {
@@ -141,9 +131,9 @@ export class DenseNet {
    */
   static async fromPretrained(
     name: PretrainedName,
-    options?: PretrainedOptions & Pick<CreateOptions, 'device' | 'implementation' | 'memory'>,
+    options?: PretrainedOptions & Pick<CreateOptions, (typeof runKeys)[number]>,
   ): Promise<DenseNet> {
-    const keys = ['device', 'implementation', 'memory', ...pretrainedKeys] as const;
+    const keys = [...runKeys, ...pretrainedKeys] as const;
     const { device, implementation = 'auto', memory = 'auto', ...hub } = checkOptions('options', options, keys);
     const place = checkDevice(device);
     const run = checkRunOptions({ implementation, memory });

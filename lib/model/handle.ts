@@ -63,15 +63,11 @@ export class ModelHandle {
 
   /** A native call that changes what later calls depend on: they wait for its end. */
   async callAlone<Result>(native: (model: NativeModel) => Promise<Result>): Promise<Result> {
-    this.assertUsable();
-    while (this.gate !== undefined) await this.gate;
-    this.assertUsable();
-    let open = (): void => undefined;
-    this.gate = new Promise((resolve) => (open = resolve));
+    const open = await this.closeGate();
     try {
+      this.assertUsable();
       return await translated(() => native(this.native));
     } finally {
-      this.gate = undefined;
       open();
     }
   }
@@ -86,20 +82,28 @@ export class ModelHandle {
     prepare: () => Promise<Prepared>,
     native: (model: NativeModel, prepared: Prepared) => Promise<Result>,
   ): Promise<Result> {
-    this.assertUsable();
-    while (this.gate !== undefined) await this.gate;
-    let open = (): void => undefined;
-    this.gate = new Promise((resolve) => (open = resolve));
+    const open = await this.closeGate();
     let result: Promise<Result>;
     try {
       const prepared = await prepare();
       this.assertUsable();
       result = translated(() => native(this.native, prepared));
     } finally {
-      this.gate = undefined;
       open();
     }
     return result;
+  }
+
+  /** Waits for the calls in front and closes the gate behind them; later calls wait until it is opened. */
+  private async closeGate(): Promise<() => void> {
+    this.assertUsable();
+    while (this.gate !== undefined) await this.gate;
+    let open = (): void => undefined;
+    this.gate = new Promise((resolve) => (open = resolve));
+    return () => {
+      this.gate = undefined;
+      open();
+    };
   }
 
   /** Whether a parameter learns. */

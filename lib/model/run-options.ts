@@ -5,6 +5,9 @@ import { checkOneOf, didYouMean, show } from '../validate';
 /** Where a model computes. `auto`: CUDA where it works, otherwise the CPU (`runtimeInfo()` says why). */
 export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
 
+/** The options of every way to a model that say how it runs. */
+export const runKeys = ['device', 'implementation', 'memory'] as const;
+
 export function checkDevice(device: unknown): Device {
   if (device === undefined) return 'auto';
   if (typeof device === 'string' && /^(auto|cpu|cuda(:\d{1,2})?)$/.test(device)) return device as Device;
