@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -117,9 +118,9 @@ struct Trainer::State {
 
   /// The logits of a batch of images in training mode.
   at::Tensor forward(const Batch& batch) const;
-  /// Loss, backward pass and optimizer step for logits; `before` is put back where the step is not taken.
+  /// Loss, backward pass and optimizer step for logits; `before`, if any, is put back where the step is not taken.
   StepResult learn(const at::Tensor& logits, const at::Tensor& labels, const std::vector<double>& rates,
-                   const Statistics& before);
+                   const std::optional<Statistics>& before);
   StepResult train_on(const Batch& batch, bool pooled, const std::vector<double>& rates);
   StepResult try_train_on(const Batch& batch, bool pooled, const std::vector<double>& rates);
 
@@ -149,17 +150,18 @@ StepResult Trainer::State::train_on(const Batch& batch, bool pooled, const std::
 
 StepResult Trainer::State::try_train_on(const Batch& batch, bool pooled, const std::vector<double>& rates) {
   optimizer.clear_gradients();
-  const Statistics before(model->network());
-  return learn(pooled ? model->network().classify(batch.images) : forward(batch), batch.labels, rates, before);
+  if (pooled) return learn(model->network().classify(batch.images), batch.labels, rates, {});  // moves no statistics
+  const std::optional<Statistics> before(model->network());
+  return learn(forward(batch), batch.labels, rates, before);
 }
 
 StepResult Trainer::State::learn(const at::Tensor& logits, const at::Tensor& labels, const std::vector<double>& rates,
-                                 const Statistics& before) {
+                                 const std::optional<Statistics>& before) {
   const at::Tensor loss =
       at::cross_entropy_loss(logits, labels, {}, at::Reduction::Mean, /*ignore_index=*/-100, options.label_smoothing);
   const auto value = loss.item<double>();
   if (!std::isfinite(value)) {
-    before.restore();
+    if (before) before->restore();
     throw Error(code::kNonFiniteLoss, "the loss became " + std::to_string(value) +
                                           "; the step was not taken. Lower the learning rate, or check the images.");
   }
