@@ -1,7 +1,8 @@
 import { DenseNetError } from '../errors';
 import { checkImages, type TensorData } from '../tensor';
-import { checkInteger, checkNumber, checkOptions, invalidArgument, isArrayOf, show, typedArrayKind } from '../validate';
+import { checkInteger, checkNumber, checkOptions, invalidArgument, isArrayOf, typedArrayKind } from '../validate';
 import type { ArrayDataset, Dataset } from './dataset';
+import { toIndices } from './labels';
 
 /** What {@link fromArrays} takes. */
 export interface ArrayOptions {
@@ -24,31 +25,15 @@ export function fromArrays(options: ArrayOptions): ArrayDataset {
   const size = checked.shape[0] as number;
   if (classes !== undefined && (!isArrayOf(classes, (name) => typeof name === 'string') || classes.length === 0))
     throw invalidArgument('classes', 'an array of names, at least one', classes);
-  const indices = toIndices(labels, size, classes?.length);
+  const most = (classes?.length ?? 1_000_000) - 1;
+  const indices = toIndices(labels, labels, size, {
+    list: 'an array of numbers, an Int32Array, a BigInt64Array or a Uint8Array',
+    label: `a whole number from 0 to ${most}`,
+    accepts: (label) => label >= 0 && label <= most,
+  });
   const highest = indices.reduce((most, label) => Math.max(most, label), 0);
   const names = classes ?? Array.from({ length: highest + 1 }, (_, index) => String(index));
   return { kind: 'array', size, images: checked, labels: indices, classes: [...names] };
-}
-
-function toIndices(labels: unknown, size: number, classes = 1_000_000): Int32Array {
-  const kind = typedArrayKind(labels);
-  if (!Array.isArray(labels) && !['Int32Array', 'BigInt64Array', 'Uint8Array'].includes(kind ?? ''))
-    throw invalidArgument('labels', 'an array of numbers, an Int32Array, a BigInt64Array or a Uint8Array', labels);
-  const values = labels as ArrayLike<unknown>;
-  if (values.length !== size)
-    throw new DenseNetError(
-      'ERR_INVALID_ARGUMENT',
-      `labels has ${values.length} labels for ${size} images. Give one label an image.`,
-    );
-  return Int32Array.from({ length: size }, (_, index) => {
-    const given = values[index];
-    const label = typeof given === 'bigint' ? Number(given) : given;
-    if (typeof label === 'number' && Number.isInteger(label) && label >= 0 && label < classes) return label;
-    throw new DenseNetError(
-      'ERR_LABEL_OUT_OF_RANGE',
-      `labels[${index}] must be a whole number from 0 to ${classes - 1}; got ${show(given)}.`,
-    );
-  });
 }
 
 /**

@@ -1,5 +1,6 @@
 import { checkTransforms, type Transform } from '../data/transform';
 import type { Dataset } from '../data/dataset';
+import { toIndices } from '../data/labels';
 import { DenseNetError, toDenseNetError } from '../errors';
 import { checkImageLength, finalLength } from '../model/config';
 import type { DenseNet } from '../model/densenet';
@@ -14,7 +15,6 @@ import {
   checkSignal,
   invalidArgument,
   isSignal,
-  show,
   typedArrayKind,
 } from '../validate';
 import { toEvaluation, type Evaluation } from './evaluation';
@@ -286,28 +286,11 @@ export class Trainer {
 /** Labels as class indices; whether they are classes of the model is checked natively, for every path alike. */
 function checkLabels(labels: unknown, count: number, numClasses: number): Int32Array {
   const tensor = Array.isArray(labels) ? undefined : (labels as Partial<TensorData> | null | undefined);
-  const list: unknown = tensor === undefined ? labels : tensor?.data;
-  if (!Array.isArray(list) && !['Int32Array', 'BigInt64Array', 'Uint8Array'].includes(typedArrayKind(list) ?? ''))
-    throw invalidArgument(
-      'labels',
-      'an array of class indices, or { data, shape } with an Int32Array, BigInt64Array or Uint8Array',
-      labels,
-    );
-  const values = list as ArrayLike<number | bigint>;
-  if (values.length !== count)
-    throw new DenseNetError(
-      'ERR_INVALID_ARGUMENT',
-      `labels has ${values.length} labels for ${count} images. Give one label an image.`,
-    );
-  if (tensor != null && String(tensor.shape) !== String([count]))
-    throw invalidArgument('labels.shape', `[${count}], one label an image`, tensor.shape);
-  return Int32Array.from({ length: count }, (_, index) => {
-    const given: unknown = values[index];
-    const label = typeof given === 'bigint' ? Number(given) : given;
-    if (typeof label === 'number' && Number.isInteger(label) && Math.abs(label) <= 0x7fffffff) return label;
-    throw new DenseNetError(
-      'ERR_LABEL_OUT_OF_RANGE',
-      `labels[${index}] must be a class index, a whole number from 0 to ${numClasses - 1}; got ${show(given)}.`,
-    );
+  const values: unknown = tensor === undefined ? labels : tensor?.data;
+  return toIndices(values, labels, count, {
+    list: 'an array of class indices, or { data, shape } with an Int32Array, BigInt64Array or Uint8Array',
+    label: `a class index, a whole number from 0 to ${numClasses - 1}`,
+    accepts: (label) => Math.abs(label) <= 0x7fffffff,
+    tensor,
   });
 }

@@ -208,22 +208,25 @@ describe.each(['safetensors', 'pth'] as const)('a model that was saved as %s', (
     await other.dispose();
   });
 
-  withTorch("is read by PyTorch to the bit, and PyTorch's copy is read here", async () => {
-    const copy = path.join(folder, `copy-${format}.pth`);
-    const program = path.join(__dirname, 'check_written.py');
-    const { stdout } = await promisify(execFile)(python as string, [
-      program,
-      file,
-      fixture('plain.pth'),
-      '--copy',
-      copy,
-    ]);
-    expect(stdout).toContain('43 tensors, the same to the bit');
-    const other = await DenseNet.create({ ...config, device: 'cpu', seed: 2 });
-    await other.loadWeights(copy);
-    expect(await snapshot(other)).toBe(await snapshot());
-    await other.dispose();
-  });
+  withTorch(
+    "is read by PyTorch to the bit, and PyTorch's copy is read here (where DENSENET_TORCH_PYTHON is set)",
+    async () => {
+      const copy = path.join(folder, `copy-${format}.pth`);
+      const program = path.join(__dirname, 'check_written.py');
+      const { stdout } = await promisify(execFile)(python as string, [
+        program,
+        file,
+        fixture('plain.pth'),
+        '--copy',
+        copy,
+      ]);
+      expect(stdout).toContain('43 tensors, the same to the bit');
+      const other = await DenseNet.create({ ...config, device: 'cpu', seed: 2 });
+      await other.loadWeights(copy);
+      expect(await snapshot(other)).toBe(await snapshot());
+      await other.dispose();
+    },
+  );
 });
 
 test('an unknown option or format is refused', async () => {
