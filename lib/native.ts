@@ -21,10 +21,19 @@ export interface Native {
   manualSeed(seed: number): Promise<void>;
   /** Resizes and crops a decoded picture, height×width×channels of bytes, to channels×height×width. */
   preparePicture(pixels: TensorData, plan: NativePicturePlan): Promise<TensorData>;
+  /** What a schedule makes of a rate at each step of a run; `values` is what each epoch came to. */
+  learningRates(
+    schedule: NativeScheduleOptions,
+    lr: number,
+    epochs: number,
+    stepsPerEpoch: number,
+    values: readonly number[],
+  ): Promise<{ learningRate: number[]; momentum: number[] }>;
   /** Stops every native thread, after the step that it is in. Later calls are not answered. */
   shutDown(): void;
   readonly NativeTrainer: new (model: NativeModel, options: NativeTrainerOptions) => NativeTrainer;
-  readonly NativeDataset: new (imageShape: number[], isUint8: boolean) => NativeDataset;
+  /** `labelColumns`: 0 for labels that are class indices. */
+  readonly NativeDataset: new (imageShape: number[], isUint8: boolean, labelColumns: number) => NativeDataset;
 }
 
 /** native/core/model/run_options.h */
@@ -91,12 +100,107 @@ export interface NativeModel {
   dispose(): Promise<void>;
 }
 
-/** native/core/train/options.h, every field given */
-export interface NativeTrainerOptions {
-  optimizer: object;
-  schedule: object;
+/** native/core/train/options.h, every field given; here and in the next ones */
+export interface NativeOptimizerOptions {
+  type: 'sgd' | 'adam' | 'adamw' | 'rmsprop';
+  lr: number;
+  weightDecay: number;
+  momentum: number;
+  dampening: number;
+  nesterov: boolean;
+  betas: number[];
+  eps: number;
+  amsgrad: boolean;
+  alpha: number;
+  centered: boolean;
+  decayNormsAndBiases: boolean;
+  groups: { prefix: string; lr: number; weightDecay: number }[];
+}
+
+export interface NativeScheduleOptions {
+  type:
+    | 'constant'
+    | 'step'
+    | 'multistep'
+    | 'exponential'
+    | 'cosine'
+    | 'cosineRestarts'
+    | 'onecycle'
+    | 'polynomial'
+    | 'plateau';
+  interval: 'epoch' | 'step';
+  /** A length of 0 for none. */
+  warmup: { length: number; start: number; type: 'linear' | 'constant' };
+  stepSize: number;
+  milestones: number[];
+  gamma: number;
+  /** 0 for what the warm-up leaves of the run. */
+  length: number;
+  minLr: number;
+  period: number;
+  periodFactor: number;
+  power: number;
+  rising: number;
+  startDivisor: number;
+  endDivisor: number;
+  shape: 'cosine' | 'linear';
+  threePhases: boolean;
+  cycleMomentum: boolean;
+  lowMomentum: number;
+  highMomentum: number;
+  patience: number;
+  cooldown: number;
+  threshold: number;
+  thresholdMode: 'relative' | 'absolute';
+  eps: number;
+  monitor: 'loss' | 'top1';
+}
+
+export interface NativeLossOptions {
+  type: 'crossEntropy' | 'focal' | 'binaryCrossEntropy' | 'binaryFocal';
   labelSmoothing: number;
+  gamma: number;
+  /** Below 0 for none. */
+  alpha: number;
+  /** Of each class; empty for all 1. */
+  weight: number[];
+}
+
+export interface NativeAverageOptions {
+  type: 'none' | 'exponential' | 'stochastic';
+  decay: number;
+  from: number;
+  /** 0 for the schedule's. */
+  lr: number;
+}
+
+/** Limits and shares of 0 mean none. */
+export interface NativeTrainerOptions {
+  optimizer: NativeOptimizerOptions;
+  schedule: NativeScheduleOptions;
+  loss: NativeLossOptions;
+  mixup: number;
+  cutmix: number;
+  average: NativeAverageOptions;
+  precision: 'fp32' | 'bf16' | 'fp16';
+  channelsLast: boolean;
+  deterministic: boolean;
+  clipGradNorm: number;
+  clipGradValue: number;
+  accumulate: number;
   seed: number | undefined;
+}
+
+export interface NativeCheckpointPlan {
+  folder: string;
+  /** Epochs; 0 for none at their end. */
+  every: number;
+  /** Steps; 0 for none within an epoch. */
+  everySteps: number;
+  keepLast: number;
+  best: 'none' | 'loss' | 'top1';
+  /** A JSON object, the `__metadata__` of the files. */
+  metadata: string;
 }
 
 export interface NativeFitPlan {
@@ -107,6 +211,7 @@ export interface NativeFitPlan {
   augmentations: readonly object[];
   unfreezing: readonly { epoch: number; prefix: string }[];
   featureCacheBytes: number;
+  checkpoint: NativeCheckpointPlan | undefined;
 }
 
 export interface NativeMetrics {
@@ -139,6 +244,13 @@ export interface NativeEpochEvent {
   seconds: number;
 }
 
+export interface NativeCheckpointEvent {
+  type: 'checkpoint';
+  path: string;
+  epoch: number;
+  best: boolean;
+}
+
 /** native/binding/trainer_object.h */
 export interface NativeTrainer {
   step(images: TensorData, labels: TensorData): Promise<{ loss: number; correct: number; size: number }>;
@@ -146,14 +258,20 @@ export interface NativeTrainer {
     train: NativeDataset,
     validation: NativeDataset | undefined,
     plan: NativeFitPlan,
-    listener: (event: NativeStepEvent | NativeEpochEvent) => void,
+    listener: (event: NativeStepEvent | NativeEpochEvent | NativeCheckpointEvent) => void,
   ): Promise<boolean>;
   evaluate(dataset: NativeDataset, batchSize: number): Promise<NativeEvaluation | undefined>;
+  save(path: string, metadata: string): Promise<void>;
+  /** The epoch that the checkpoint is in, from 1, and the steps that it has taken there. */
+  resume(path: string, entries: TensorEntry[]): Promise<{ epoch: number; step: number }>;
+  saveWeights(path: string, pieces: FilePiece[]): Promise<void>;
+  adoptAverage(): Promise<boolean>;
   stop(): void;
 }
 
 /** native/binding/dataset_object.h */
 export interface NativeDataset {
   writeImages(byteOffset: number, piece: Uint8Array): void;
-  writeLabels(labels: Int32Array): void;
+  /** One index an image; or, with label columns, images × columns numbers. */
+  writeLabels(labels: Int32Array | Float32Array): void;
 }

@@ -89,7 +89,8 @@ export async function writeWeights(handle: ModelHandle, file: string, options?: 
   });
 }
 
-function safetensorsPieces({ entries }: ModelHandle, metadata: Record<string, string>): FilePiece[] {
+/** A safetensors file of a model's tensors, in pieces. */
+export function safetensorsPieces({ entries }: ModelHandle, metadata: Record<string, string>): FilePiece[] {
   return [safetensorsHeader(entries, metadata).header, ...entries.map((_, tensor) => ({ tensor }))];
 }
 

@@ -1,42 +1,41 @@
 import { checkTransforms, type Transform } from '../data/transform';
 import type { Dataset } from '../data/dataset';
-import { toIndices } from '../data/labels';
+import path from 'node:path';
 import { DenseNetError, toDenseNetError } from '../errors';
 import { checkImageLength, finalLength } from '../model/config';
 import type { DenseNet } from '../model/densenet';
 import { handleOf, type ModelHandle } from '../model/handle';
 import { stagesOf } from '../model/stages';
-import type { NativeFitPlan, NativeTrainer } from '../native';
+import { safetensorsPieces } from '../model/weights';
+import type { NativeFitPlan, NativeTrainer, NativeTrainerOptions } from '../native';
 import { checkImages, type TensorData } from '../tensor';
 import {
   checkBoolean,
   checkInteger,
   checkOptions,
+  checkPath,
   checkSignal,
   invalidArgument,
   isSignal,
   typedArrayKind,
 } from '../validate';
+import { configToMetadata } from '../weights/config-metadata';
+import { checkLabelKind, checkLabels, type LabelledBatch } from './batch';
+import { checkpointMetadata } from './checkpoint-metadata';
+import { resolveCheckpoint, type CheckpointOptions, type ResolvedCheckpoint } from './checkpoint-options';
 import { toEvaluation, type Evaluation } from './evaluation';
 import type { EpochEvent, History, TrainingEvent } from './events';
 import { resolveTrainerOptions, type TrainerOptions } from './options';
+import { resumeFrom, type ResumeReport } from './resume';
 import { Run, type TrainingRun } from './run';
 import { checkUnfreezing, type Unfreezing } from './unfreezing';
 import { uploadDataset } from './upload';
 
-/** A batch for {@link Trainer.step}. */
-export interface LabelledBatch {
-  /** N×C×H×W. */
-  images: TensorData;
-  /** The class index of each image. */
-  labels: number[] | TensorData;
-}
-
 /** The result of {@link Trainer.step}. */
 export interface StepResult {
-  /** Mean cross-entropy of the batch, before the step. */
+  /** The mean loss of the batch, before the step. */
   loss: number;
-  /** Images whose most probable class was the true one. */
+  /** Images whose most probable class was the true one; with a binary loss, all of whose labels were decided right. */
   correct: number;
   /** Images in the batch. */
   size: number;
@@ -62,6 +61,8 @@ export interface FitOptions {
    * from epoch to epoch (augmentation, dropout, batch norms that adapt). `auto`, the default: up to 2 GB of them.
    */
   cacheFeatures?: 'auto' | boolean;
+  /** The checkpoints that the run writes, also when it is ended in the middle; default none. */
+  checkpoint?: CheckpointOptions;
   /** Ends the run after the step that it is in; the run rejects with the signal's reason. */
   signal?: AbortSignal;
 }
@@ -78,15 +79,15 @@ export interface EvaluateOptions {
 }
 
 /**
- * Trains one model by cross-entropy. The work runs on the model's own native thread.
+ * Trains one model. The work runs on the model's own native thread.
  *
  * Every call rejects with a {@link DenseNetError}: `ERR_DISPOSED` when the model is, `ERR_BUSY` while a run trains it,
- * `ERR_LABEL_OUT_OF_RANGE`, `ERR_NON_FINITE_INPUT`, `ERR_INPUT_TOO_SMALL`, `ERR_NON_FINITE_LOSS`, `ERR_OUT_OF_MEMORY`,
- * `ERR_CUDA_OOM`.
+ * `ERR_LABEL_OUT_OF_RANGE`, `ERR_NON_FINITE_INPUT`, `ERR_INPUT_TOO_SMALL`, `ERR_OUT_OF_MEMORY`, `ERR_CUDA_OOM`; and
+ * `ERR_NON_FINITE_LOSS` in the very step in which loss or gradients become NaN or infinite, which is not taken.
  */
 export class Trainer {
   readonly #handle: ModelHandle;
-  readonly #options: ReturnType<typeof resolveTrainerOptions>;
+  readonly #options: NativeTrainerOptions;
   #native: NativeTrainer | undefined;
 
   /**
@@ -97,9 +98,12 @@ export class Trainer {
   constructor(model: DenseNet, options: TrainerOptions) {
     this.#handle = handleOf(model);
     this.#handle.assertUsable();
-    this.#options = resolveTrainerOptions(options, stagesOf(this.#handle.config), (prefix) =>
-      this.#handle.checkPrefix(prefix),
-    );
+    const { config } = this.#handle;
+    this.#options = resolveTrainerOptions(options, {
+      stages: stagesOf(config),
+      numClasses: config.numClasses,
+      checkPrefix: (prefix) => this.#handle.checkPrefix(prefix),
+    });
   }
 
   /** One optimizer step on a batch, at the optimizer's own learning rate: a schedule belongs to {@link Trainer.fit}. */
@@ -110,13 +114,19 @@ export class Trainer {
     const checked = checkImages('images', images, inChannels);
     const { shape } = checked;
     this.#checkTrainable(shape, shape[0] ?? 0);
-    const indices = checkLabels(labels, shape[0] ?? 0, numClasses);
+    const classes = checkLabels(labels, shape[0] ?? 0, numClasses);
+    checkLabelKind('labels', this.#options.loss, classes.shape.length === 2);
+    this.#checkWeights();
     const trainer = this.#attach();
     const kept = this.#handle.keep(checked);
-    return this.#handle.call(() => trainer.step(kept, { data: indices, shape: [indices.length] }));
+    const keptClasses = this.#handle.keep(classes);
+    return this.#handle.call(() => trainer.step(kept, keptClasses));
   }
 
-  /** Trains on a data set. The run begins at once; bad arguments make it reject. */
+  /**
+   * Trains on a data set. The run begins at once; bad arguments make it reject. After {@link Trainer.resume} it goes on
+   * where the saved run stopped, given the same data and options, and ends where that would have ended.
+   */
   fit(data: Dataset, options: FitOptions): TrainingRun {
     const signal: unknown = (options as FitOptions | undefined)?.signal;
     // A signal that is none makes the run reject, like every other bad argument.
@@ -127,7 +137,62 @@ export class Trainer {
     return new Run(work, isSignal(signal) ? signal : undefined);
   }
 
-  /** Goes once over a data set in evaluation mode, without augmentation. */
+  /**
+   * Writes everything that decides how training goes on: weights, optimizer, schedule, averages, gradient scale, random
+   * generators and the place in the epoch. Also between two steps of a run, and after one that was ended. `DenseNet.load`
+   * reads the file too, and takes the model alone.
+   *
+   * @param file Where; it appears whole and verified, or not at all.
+   * @throws DenseNetError `ERR_FILE`.
+   */
+  async save(file: string): Promise<void> {
+    this.#handle.assertUsable();
+    const target = path.resolve(checkPath('path', file));
+    const trainer = this.#attach();
+    await this.#handle.call(() => trainer.save(target, checkpointMetadata(this.#handle.config, this.#options)));
+  }
+
+  /**
+   * Takes a checkpoint, so that the next `fit` goes on from it.
+   *
+   * @param place A file that `save` or a run wrote, or a run's `checkpoint.folder`: of that the newest that is whole.
+   * @returns Where it goes on, and which damaged checkpoints were passed over.
+   * @throws DenseNetError `ERR_FILE`; `ERR_FILE_FORMAT` when it is damaged; `ERR_CHECKPOINT_MISMATCH` when it is of another
+   *   model, precision, optimizer or version. Model and trainer are then as they were.
+   */
+  async resume(place: string): Promise<ResumeReport> {
+    this.#handle.assertIdle('resume');
+    const from = path.resolve(checkPath('path', place));
+    const trainer = this.#attach();
+    return this.#handle.callAlone(() => resumeFrom(from, this.#handle, trainer, this.#options));
+  }
+
+  /**
+   * Writes the weights that evaluation uses, with the model's configuration: the average of `ema` or `swa` where there
+   * is one, and otherwise the model's own. For `DenseNet.load`, `loadWeights` and Python.
+   *
+   * @throws DenseNetError `ERR_FILE`.
+   */
+  async saveWeights(file: string): Promise<void> {
+    this.#handle.assertUsable();
+    const target = path.resolve(checkPath('path', file));
+    const trainer = this.#attach();
+    await this.#handle.call(() =>
+      trainer.saveWeights(target, safetensorsPieces(this.#handle, configToMetadata(this.#handle.config))),
+    );
+  }
+
+  /** Puts the average of `ema` or `swa` into the model, for good. False when there is none yet. */
+  async adoptAverage(): Promise<boolean> {
+    this.#handle.assertIdle('adoptAverage');
+    const trainer = this.#attach();
+    return this.#handle.call(() => trainer.adoptAverage());
+  }
+
+  /**
+   * Goes once over a data set in evaluation mode, without augmentation; with the averaged weights where the trainer has
+   * any (`ema`, or `swa` after the run).
+   */
   async evaluate(data: Dataset, options?: EvaluateOptions): Promise<Evaluation> {
     this.#handle.assertIdle('evaluate');
     const { batchSize = 64, signal } = checkOptions('options', options, ['batchSize', 'signal']);
@@ -164,7 +229,7 @@ export class Trainer {
     control: AbortController,
   ): Promise<History> {
     this.#handle.assertIdle('fit');
-    const { validation, signal, ...plan } = this.#checkFit(data, options);
+    const { validation, signal, checkpoint, ...plan } = this.#checkFit(data, options);
     checkSignal('signal', signal);
     control.signal.throwIfAborted();
     let finish = (): void => undefined;
@@ -190,7 +255,9 @@ export class Trainer {
           },
           (_, { train, held }) => {
             started = performance.now();
-            return trainer.fit(train, held, plan, (event) => {
+            const metadata = checkpointMetadata(this.#handle.config, this.#options);
+            const written = checkpoint && { ...checkpoint, metadata };
+            return trainer.fit(train, held, { ...plan, checkpoint: written }, (event) => {
               if (event.type === 'epoch') epochs.push(event);
               reached = event.epoch;
               emit(event);
@@ -209,7 +276,11 @@ export class Trainer {
     }
   }
 
-  #checkFit(data: Dataset, options: FitOptions): NativeFitPlan & Pick<FitOptions, 'validation' | 'signal'> {
+  #checkFit(
+    data: Dataset,
+    options: FitOptions,
+  ): Omit<NativeFitPlan, 'checkpoint'> &
+    Pick<FitOptions, 'validation' | 'signal'> & { checkpoint?: ResolvedCheckpoint } {
     const given = checkOptions('options', options, [
       'epochs',
       'batchSize',
@@ -218,9 +289,11 @@ export class Trainer {
       'augment',
       'unfreeze',
       'cacheFeatures',
+      'checkpoint',
       'signal',
     ]);
     const { epochs, batchSize, validation, shuffle = true, augment, cacheFeatures = 'auto', signal } = given;
+    const { checkpoint } = given;
     checkInteger('epochs', epochs, 1);
     checkInteger('batchSize', batchSize, 1);
     checkBoolean('shuffle', shuffle);
@@ -228,6 +301,7 @@ export class Trainer {
     const { shape } = this.#checkDataset('data', data);
     this.#checkTrainable(shape, Math.min(batchSize, data.size));
     if (validation !== undefined) this.#checkDataset('validation', validation);
+    this.#checkWeights();
     return {
       epochs,
       batchSize,
@@ -237,6 +311,7 @@ export class Trainer {
       augmentations: checkTransforms('augment', augment),
       unfreezing: checkUnfreezing(given.unfreeze, (prefix) => this.#handle.checkPrefix(prefix)),
       featureCacheBytes: cacheFeatures === 'auto' ? AUTO_CACHE_BYTES : cacheFeatures ? Number.MAX_SAFE_INTEGER : 0,
+      ...(checkpoint === undefined ? {} : { checkpoint: resolveCheckpoint(checkpoint, validation !== undefined) }),
       ...(validation === undefined ? {} : { validation }),
       ...(signal === undefined ? {} : { signal }),
     };
@@ -247,13 +322,29 @@ export class Trainer {
       throw invalidArgument(name, 'a data set, such as one of datasets.fromArrays', dataset);
     const images = checkImages(`${name}.images`, dataset.images, this.#handle.config.inChannels);
     checkImageLength(this.#handle.config, images.shape);
-    if (typedArrayKind(dataset.labels) !== 'Int32Array' || dataset.labels.length !== images.shape[0])
+    const { labels } = dataset as { labels: Int32Array | Float32Array };
+    const count = images.shape[0] as number;
+    const { numClasses } = this.#handle.config;
+    const rows = typedArrayKind(labels) === 'Float32Array' && labels.length === count * numClasses;
+    if (!rows && (typedArrayKind(labels) !== 'Int32Array' || labels.length !== count))
       throw invalidArgument(
         `${name}.labels`,
-        `an Int32Array of ${images.shape[0]} class indices, one an image`,
-        dataset.labels,
+        `an Int32Array of ${count} class indices, one an image, or a Float32Array of ${count}×${numClasses} numbers`,
+        labels,
       );
+    checkLabelKind(`${name}.labels`, this.#options.loss, rows);
     return images;
+  }
+
+  /** Weights of classes that the model no longer has would reach past its logits. */
+  #checkWeights(): void {
+    const { numClasses } = this.#handle.config;
+    const { length } = this.#options.loss.weight;
+    if (length === 0 || length === numClasses) return;
+    throw new DenseNetError(
+      'ERR_INVALID_ARGUMENT',
+      `the trainer has weights of ${length} classes, and the model has ${numClasses} since its classifier was replaced. Make a new trainer.`,
+    );
   }
 
   #finalPixels(shape: readonly number[]): number {
@@ -281,16 +372,4 @@ export class Trainer {
       throw toDenseNetError(error);
     }
   }
-}
-
-/** Labels as class indices; whether they are classes of the model is checked natively, for every path alike. */
-function checkLabels(labels: unknown, count: number, numClasses: number): Int32Array {
-  const tensor = Array.isArray(labels) ? undefined : (labels as Partial<TensorData> | null | undefined);
-  const values: unknown = tensor === undefined ? labels : tensor?.data;
-  return toIndices(values, labels, count, {
-    list: 'an array of class indices, or { data, shape } with an Int32Array, BigInt64Array or Uint8Array',
-    label: `a class index, a whole number from 0 to ${numClasses - 1}`,
-    accepts: (label) => Math.abs(label) <= 0x7fffffff,
-    tensor,
-  });
 }

@@ -45,9 +45,11 @@ DatasetObject::DatasetObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
     shape.push_back(lengths.Get(axis).As<Napi::Number>().Int64Value());
   }
   const DType dtype = info[1].As<Napi::Boolean>().Value() ? DType::kUInt8 : DType::kFloat32;
+  const std::int64_t columns = info[2].As<Napi::Number>().Int64Value();
   dataset_ = run_now(info.Env(), [&] {
     auto dataset = std::make_shared<Dataset>();
-    dataset->labels = allocate(DType::kInt32, {shape.at(0)});
+    dataset->labels =
+        columns == 0 ? allocate(DType::kInt32, {shape.at(0)}) : allocate(DType::kFloat32, {shape.at(0), columns});
     dataset->images = allocate(dtype, shape);
     return dataset;
   });

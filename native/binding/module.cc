@@ -5,10 +5,12 @@
 #include "binding/convert.h"
 #include "binding/dataset_object.h"
 #include "binding/environment.h"
+#include "binding/fields.h"
 #include "binding/model_object.h"
 #include "binding/task.h"
 #include "binding/trainer_object.h"
 #include "core/runtime/info.h"
+#include "core/train/schedule.h"
 
 namespace densenet::binding {
 
@@ -55,6 +57,32 @@ Napi::Value prepare_picture_task(const Napi::CallbackInfo& info) {
       [](Napi::Env env, const HostTensor& picture) -> Napi::Value { return to_js(env, picture); });
 }
 
+/// learningRates(schedule, lr, epochs, steps, values): what a schedule makes of a rate, step by step.
+Napi::Value get_learning_rates(const Napi::CallbackInfo& info) {
+  const auto values = numbers<double>(info[4]);
+  std::vector<Metrics> epochs;
+  epochs.reserve(values.size());
+  for (const double value : values) epochs.push_back({.loss = value, .top1 = value, .size = 1});
+  return run_task(
+      info.Env(), Environment::of(info.Env()).general_worker(), JobKind::kRead,
+      [schedule = to_schedule_options(info[0].As<Napi::Object>()), rate = info[1].As<Napi::Number>().DoubleValue(),
+       run = RunLength{.epochs = info[2].As<Napi::Number>().Int64Value(),
+                       .steps = info[3].As<Napi::Number>().Int64Value()},
+       epochs = std::move(epochs)] { return rates_of_run(schedule, rate, run, epochs); },
+      [](Napi::Env env, const std::vector<Rates>& rates) -> Napi::Value {
+        std::vector<double> learning_rates;
+        std::vector<double> momenta;
+        for (const Rates& one : rates) {
+          learning_rates.push_back(one.learning_rates.front());
+          if (one.momentum) momenta.push_back(*one.momentum);
+        }
+        const Napi::Object object = Napi::Object::New(env);
+        object.Set("learningRate", to_js(env, learning_rates));
+        object.Set("momentum", to_js(env, momenta));
+        return object;
+      });
+}
+
 void shut_down(const Napi::CallbackInfo& info) { Environment::of(info.Env()).shut_down(); }
 
 void define_exports(Napi::Env env, Napi::Object exports) {
@@ -67,6 +95,7 @@ void define_exports(Napi::Env env, Napi::Object exports) {
   exports.Set("runtimeFacts", Napi::Function::New(env, get_runtime_facts, "runtimeFacts"));
   exports.Set("manualSeed", Napi::Function::New(env, manual_seed, "manualSeed"));
   exports.Set("preparePicture", Napi::Function::New(env, prepare_picture_task, "preparePicture"));
+  exports.Set("learningRates", Napi::Function::New(env, get_learning_rates, "learningRates"));
   exports.Set("shutDown", Napi::Function::New(env, shut_down, "shutDown"));
   exports.Set("NativeTrainer", TrainerObject::define(env));
   exports.Set("NativeDataset", DatasetObject::define(env));

@@ -28,7 +28,9 @@ Napi::Function TrainerObject::define(Napi::Env env) {
   return DefineClass(
       env, "NativeTrainer",
       {InstanceMethod<&TrainerObject::step>("step"), InstanceMethod<&TrainerObject::fit>("fit"),
-       InstanceMethod<&TrainerObject::evaluate>("evaluate"), InstanceMethod<&TrainerObject::stop>("stop")});
+       InstanceMethod<&TrainerObject::evaluate>("evaluate"), InstanceMethod<&TrainerObject::save>("save"),
+       InstanceMethod<&TrainerObject::resume>("resume"), InstanceMethod<&TrainerObject::save_weights>("saveWeights"),
+       InstanceMethod<&TrainerObject::adopt_average>("adoptAverage"), InstanceMethod<&TrainerObject::stop>("stop")});
 }
 
 TrainerObject::TrainerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TrainerObject>(info) {
@@ -73,6 +75,41 @@ Napi::Value TrainerObject::evaluate(const Napi::CallbackInfo& info) {
       [](Napi::Env js, const std::optional<Evaluation>& evaluation) -> Napi::Value {
         return evaluation ? to_js(js, *evaluation) : js.Undefined();
       });
+}
+
+Napi::Value TrainerObject::save(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kRead,
+      [trainer = trainer_, path = info[0].As<Napi::String>().Utf8Value(),
+       metadata = info[1].As<Napi::String>().Utf8Value()] { trainer->save(path, metadata); },
+      to_undefined);
+}
+
+Napi::Value TrainerObject::resume(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kExclusive,
+      [trainer = trainer_, path = info[0].As<Napi::String>().Utf8Value(),
+       entries = to_tensor_entries(info[1].As<Napi::Array>())] { return trainer->resume(path, entries); },
+      [](Napi::Env js, const Progress& progress) -> Napi::Value {
+        const Napi::Object object = Napi::Object::New(js);
+        object.Set("epoch", static_cast<double>(progress.epoch));
+        object.Set("step", static_cast<double>(progress.steps));
+        return object;
+      });
+}
+
+Napi::Value TrainerObject::save_weights(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kRead,
+      [trainer = trainer_, path = info[0].As<Napi::String>().Utf8Value(),
+       pieces = to_file_pieces(info[1].As<Napi::Array>())] { trainer->save_weights(path, pieces); },
+      to_undefined);
+}
+
+Napi::Value TrainerObject::adopt_average(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kExclusive, [trainer = trainer_] { return trainer->adopt_average(); },
+      [](Napi::Env js, bool adopted) -> Napi::Value { return Napi::Boolean::New(js, adopted); });
 }
 
 void TrainerObject::stop(const Napi::CallbackInfo& /*info*/) {

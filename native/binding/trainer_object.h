@@ -26,6 +26,18 @@ class TrainerObject final : public Napi::ObjectWrap<TrainerObject> {
   /// evaluate(dataset, batchSize): Promise<Evaluation | undefined>, undefined when `stop` ended it
   Napi::Value evaluate(const Napi::CallbackInfo& info);
 
+  /// save(path, metadata): Promise<void>
+  Napi::Value save(const Napi::CallbackInfo& info);
+
+  /// resume(path, entries): Promise<{ epoch, step }>, how far the checkpoint had come
+  Napi::Value resume(const Napi::CallbackInfo& info);
+
+  /// saveWeights(path, pieces): Promise<void>, of the averaged weights where there are any
+  Napi::Value save_weights(const Napi::CallbackInfo& info);
+
+  /// adoptAverage(): Promise<boolean>, false when there is none
+  Napi::Value adopt_average(const Napi::CallbackInfo& info);
+
   /// Asks the running `fit` or `evaluate` to end before its next step.
   void stop(const Napi::CallbackInfo& info);
 

@@ -20,7 +20,11 @@ export interface Fixture {
 /** Reads a fixture with a reader of its own, so that a fault of the package's reader cannot hide another. */
 export async function readFixture(name: string): Promise<Fixture> {
   const facts = JSON.parse(await readFile(path.join(folder, `${name}.json`), 'utf8')) as Omit<Fixture, 'tensors'>;
-  const bytes = await readFile(path.join(folder, `${name}.safetensors`));
+  return { ...facts, tensors: readTensors(await readFile(path.join(folder, `${name}.safetensors`))) };
+}
+
+/** The tensors of a safetensors file. */
+export function readTensors(bytes: Buffer): Map<string, TensorData> {
   const start = 8 + Number(bytes.readBigUInt64LE());
   const header = JSON.parse(bytes.toString('utf8', 8, start)) as Record<
     string,
@@ -38,7 +42,7 @@ export async function readFixture(name: string): Promise<Fixture> {
     const { buffer } = Uint8Array.from(bytes.subarray(start + from, start + to));
     tensors.set(key, { data: dtype === 'I64' ? new BigInt64Array(buffer) : new Float32Array(buffer), shape });
   }
-  return { ...facts, tensors };
+  return tensors;
 }
 
 /** The fixture's tensors under a prefix, by the names after it. */

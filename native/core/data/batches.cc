@@ -28,11 +28,15 @@ std::int64_t TensorBatches::steps() const {
   return rest >= smallest_ || (rest > 0 && whole == 0) ? whole + 1 : whole;
 }
 
-std::optional<Batch> TensorBatches::next() {
+std::int64_t TensorBatches::next_size() const {
   const std::int64_t left = size() - position_;
-  if (left <= 0) return std::nullopt;
-  std::int64_t count = std::min(batch_size_, left);
-  if (left - count < smallest_) count = left;
+  const std::int64_t count = std::min(batch_size_, left);
+  return left - count < smallest_ ? left : count;
+}
+
+std::optional<Batch> TensorBatches::next() {
+  const std::int64_t count = next_size();
+  if (count == 0) return std::nullopt;
   at::Tensor images;
   at::Tensor labels;
   if (order_.defined()) {
@@ -44,10 +48,35 @@ std::optional<Batch> TensorBatches::next() {
     labels = labels_.narrow(0, position_, count);
   }
   position_ += count;
-  return Batch{.images = images.to(device_), .labels = labels.to(device_, at::kLong)};
+  const at::ScalarType type = labels.is_floating_point() ? at::kFloat : at::kLong;
+  return Batch{.images = images.to(device_), .labels = labels.to(device_, type)};
 }
 
+namespace {
+
+/// Labels N×classes: each a probability, or a yes or no.
+void check_rows(const at::Tensor& labels, std::int64_t num_classes, const char* what) {
+  if (labels.size(1) != num_classes) {
+    throw Error(code::kInvalidArgument, std::string(what) + " has " + std::to_string(labels.size(1)) +
+                                            " numbers an image, and the model has " + std::to_string(num_classes) +
+                                            " classes. Give one number a class.");
+  }
+  const at::Tensor bad = at::logical_not(at::logical_and(labels.ge(0), labels.le(1))).nonzero();
+  if (bad.size(0) == 0) return;
+  const auto row = bad[0][0].item<std::int64_t>();
+  const auto column = bad[0][1].item<std::int64_t>();
+  throw Error(code::kLabelOutOfRange, std::string(what) + "[" + std::to_string(row) + "][" + std::to_string(column) +
+                                          "] is " + std::to_string(labels[row][column].item<double>()) +
+                                          "; such a label is a number from 0 to 1.");
+}
+
+}  // namespace
+
 void check_labels(const at::Tensor& labels, std::int64_t num_classes, const char* what) {
+  if (labels.dim() == 2) {
+    check_rows(labels, num_classes, what);
+    return;
+  }
   const at::Tensor bad = at::logical_or(labels.lt(0), labels.ge(num_classes)).nonzero();
   if (bad.size(0) == 0) return;
   const auto index = bad[0].item<std::int64_t>();

@@ -1,6 +1,7 @@
 #include "core/model/network.h"
 
 #include <ATen/ATen.h>
+#include <ATen/autocast_mode.h>
 
 #include <algorithm>
 #include <utility>
@@ -38,6 +39,7 @@ NetworkImpl::NetworkImpl(const ModelConfig& config)
 
 bool NetworkImpl::engine_covers(const at::Tensor& images) const {
   if (run_options_.implementation == Implementation::kReference || !images.is_cpu()) return false;
+  if (at::autocast::is_autocast_enabled(at::kCPU)) return false;  // the engine computes in float32 alone
   if (images.scalar_type() != at::kFloat && images.scalar_type() != at::kDouble) return false;
   return is_training() ? features_->pixels_left(images) > 1 : !at::GradMode::is_enabled();
 }

@@ -1,0 +1,37 @@
+#include "core/train/run_data.h"
+
+#include <ATen/ATen.h>
+
+#include <utility>
+
+#include "core/data/images.h"
+#include "core/model/network.h"
+#include "core/runtime/tensor_copy.h"
+#include "core/train/feature_cache.h"
+
+namespace densenet {
+
+void check_dataset(const Dataset& dataset, const Model& model, const char* images, const char* labels) {
+  check_finite(view_of(dataset.images), images);
+  check_labels(view_of(dataset.labels), model.config().num_classes, labels);
+}
+
+RunData::RunData(const Dataset& dataset, std::int64_t batch_size, std::int64_t smallest, c10::Device device)
+    : labels_(view_of(dataset.labels)),
+      batch_size_(batch_size),
+      smallest_(smallest),
+      device_(device),
+      images_(view_of(dataset.images), labels_, batch_size, smallest, device) {}
+
+bool RunData::prepare_features(const Model& model, std::int64_t most_bytes, const std::function<bool()>& stop) {
+  NetworkImpl& network = model.network();
+  const bool fixed = network.features_are_fixed();
+  if (!fixed) features_.reset();
+  const std::int64_t bytes = images_.size() * network.feature_channels() * std::int64_t{sizeof(float)};
+  if (!fixed || features_ || bytes > most_bytes) return true;
+  std::optional<at::Tensor> features = compute_features(network, model.config(), images_, stop);
+  if (features) features_.emplace(std::move(*features), labels_, batch_size_, smallest_, device_);
+  return features.has_value();
+}
+
+}  // namespace densenet
