@@ -21,6 +21,8 @@ export interface Native {
   manualSeed(seed: number): Promise<void>;
   /** Resizes and crops a decoded picture, height×width×channels of bytes, to channels×height×width. */
   preparePicture(pixels: TensorData, plan: NativePicturePlan): Promise<TensorData>;
+  /** Whether a file ends in the SHA-256 of all before it, as a checkpoint does. */
+  isVerified(path: string): Promise<boolean>;
   /** What a schedule makes of a rate at each step of a run; `values` is what each epoch came to. */
   learningRates(
     schedule: NativeScheduleOptions,

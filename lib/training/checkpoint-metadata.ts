@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { DenseNetError } from '../errors';
 import type { ModelConfig } from '../model/config';
 import type { NativeTrainerOptions } from '../native';
@@ -32,24 +31,27 @@ export function checkpointMetadata(config: ModelConfig, options: NativeTrainerOp
   return JSON.stringify({ ...configToMetadata(config), [trainingKey]: JSON.stringify(describeTrainer(options)) });
 }
 
+/** Refuses a file that does not say that it is a checkpoint, with `ERR_FILE_FORMAT`. */
+export function checkIsCheckpoint(file: string, metadata: Readonly<Record<string, string>>): void {
+  if (metadata[trainingKey] !== undefined) return;
+  throw new DenseNetError(
+    'ERR_FILE_FORMAT',
+    `${file} holds weights alone, and no training state to go on from. Load it with model.loadWeights, or resume from a file that a Trainer saved.`,
+  );
+}
+
 /**
- * Checks that a file is a checkpoint, and one of this model and this trainer.
+ * Checks that a checkpoint, which is known to be whole, is of this model and this trainer.
  *
- * @throws DenseNetError `ERR_FILE_FORMAT` where it is none, `ERR_CHECKPOINT_MISMATCH` where it is of another.
+ * @throws DenseNetError `ERR_CHECKPOINT_MISMATCH`, naming what differs.
  */
-export function checkCheckpoint(
+export function checkOwner(
   file: string,
   metadata: Readonly<Record<string, string>>,
   config: ModelConfig,
   options: NativeTrainerOptions,
 ): void {
-  const text = metadata[trainingKey];
-  if (text === undefined)
-    throw new DenseNetError(
-      'ERR_FILE_FORMAT',
-      `${file} holds weights alone, and no training state to go on from. Load it with model.loadWeights, or resume from a file that a Trainer saved.`,
-    );
-  const saved = parseDescription(file, text);
+  const saved = parseDescription(file, metadata[trainingKey] ?? '');
   if (saved.layout !== layout)
     throw new DenseNetError(
       'ERR_CHECKPOINT_MISMATCH',
@@ -81,7 +83,7 @@ function differ(saved: object, own: object, what: string): string[] {
   const [a, b] = [saved, own] as [Record<string, unknown>, Record<string, unknown>];
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
   return [...keys]
-    .filter((key) => !isDeepStrictEqual(a[key], b[key]))
+    .filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]))
     .map((key) => `${key} of the ${what}: ${brief(a[key])} in the checkpoint, ${brief(b[key])} here`);
 }
 

@@ -7,7 +7,7 @@ import { withFileSource } from '../weights/byte-source';
 import { readCheckpoint } from '../weights/checkpoint';
 import { readStateDict } from '../weights/state-dict';
 import type { TensorEntry } from '../weights/tensor-entry';
-import { checkCheckpoint } from './checkpoint-metadata';
+import { checkIsCheckpoint, checkOwner } from './checkpoint-metadata';
 
 /** Where a trainer goes on. */
 export interface ResumeReport {
@@ -83,9 +83,17 @@ async function candidates(place: string): Promise<string[]> {
 }
 
 async function readEntries(file: string, handle: ModelHandle, options: NativeTrainerOptions): Promise<TensorEntry[]> {
-  return withFileSource(file, async (source) => {
+  const { metadata, entries } = await withFileSource(file, async (source) => {
     const checkpoint = await readCheckpoint(source);
-    checkCheckpoint(file, checkpoint.metadata, handle.config, options);
-    return readStateDict(file, checkpoint, { training: true }).entries;
+    checkIsCheckpoint(file, checkpoint.metadata);
+    return { metadata: checkpoint.metadata, ...readStateDict(file, checkpoint, { training: true }) };
   });
+  // Before anything in it is believed: a damaged one must not seem to be another model's.
+  if (!(await handle.core.isVerified(file)))
+    throw new DenseNetError(
+      'ERR_FILE_FORMAT',
+      `${file} is damaged: its contents and its checksum do not agree. Nothing was taken from it; go on from another checkpoint.`,
+    );
+  checkOwner(file, metadata, handle.config, options);
+  return entries;
 }

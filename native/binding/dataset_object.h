@@ -13,8 +13,8 @@ class DatasetObject final : public Napi::ObjectWrap<DatasetObject> {
  public:
   static Napi::Function define(Napi::Env env);
 
-  /// new NativeDataset(imageShape, isUint8, labelColumns): memory for the images N×C×H×W and their labels, N×columns or,
-  /// for 0 columns, N class indices.
+  /// new NativeDataset(imageShape, isUint8, labelColumns): memory for the images N×C×H×W and their labels, N×columns
+  /// or, for 0 columns, N class indices.
   explicit DatasetObject(const Napi::CallbackInfo& info);
   ~DatasetObject() override;
   DatasetObject(const DatasetObject&) = delete;

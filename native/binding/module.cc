@@ -11,6 +11,7 @@
 #include "binding/trainer_object.h"
 #include "core/runtime/info.h"
 #include "core/train/schedule.h"
+#include "core/weights/safetensors_writer.h"
 
 namespace densenet::binding {
 
@@ -57,6 +58,14 @@ Napi::Value prepare_picture_task(const Napi::CallbackInfo& info) {
       [](Napi::Env env, const HostTensor& picture) -> Napi::Value { return to_js(env, picture); });
 }
 
+/// isVerified(path): whether a file ends in the SHA-256 of all before it.
+Napi::Value get_verified(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), Environment::of(info.Env()).general_worker(), JobKind::kRead,
+      [path = info[0].As<Napi::String>().Utf8Value()] { return is_verified(path); },
+      [](Napi::Env env, bool verified) -> Napi::Value { return Napi::Boolean::New(env, verified); });
+}
+
 /// learningRates(schedule, lr, epochs, steps, values): what a schedule makes of a rate, step by step.
 Napi::Value get_learning_rates(const Napi::CallbackInfo& info) {
   const auto values = numbers<double>(info[4]);
@@ -95,6 +104,7 @@ void define_exports(Napi::Env env, Napi::Object exports) {
   exports.Set("runtimeFacts", Napi::Function::New(env, get_runtime_facts, "runtimeFacts"));
   exports.Set("manualSeed", Napi::Function::New(env, manual_seed, "manualSeed"));
   exports.Set("preparePicture", Napi::Function::New(env, prepare_picture_task, "preparePicture"));
+  exports.Set("isVerified", Napi::Function::New(env, get_verified, "isVerified"));
   exports.Set("learningRates", Napi::Function::New(env, get_learning_rates, "learningRates"));
   exports.Set("shutDown", Napi::Function::New(env, shut_down, "shutDown"));
   exports.Set("NativeTrainer", TrainerObject::define(env));

@@ -30,6 +30,7 @@ export function readTensors(bytes: Buffer): Map<string, TensorData> {
     string,
     { dtype: string; shape: number[]; data_offsets: [number, number] }
   >;
+  delete header['__metadata__'];
   const tensors = new Map<string, TensorData>();
   for (const [
     key,
