@@ -1,7 +1,8 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Command } from 'commander';
 import colors from 'picocolors';
+import { DenseNetError } from '../errors';
 import { DenseNet } from '../model/densenet';
 import type { Device } from '../model/run-options';
 import * as datasets from '../data';
@@ -13,16 +14,14 @@ import type { Evaluation } from '../training/evaluation';
 import type { History } from '../training/events';
 import { dataOption, deviceOption, jsonOption, positiveNumber, wholeNumber } from './arguments';
 import { follow } from './follow';
+import { beginRun, checkpointsOf, readRun, type RunSettings } from './run-folder';
 import { count, duration, percent, printTable } from './terminal';
 
-interface TrainOptions {
+interface TrainOptions extends RunSettings {
   data: 'digits';
-  epochs: number;
-  batchSize: number;
-  lr: number;
-  seed: number;
   device: Device;
   out: string;
+  resume?: string;
   json: boolean;
 }
 
@@ -37,14 +36,17 @@ export function trainCommand(): Command {
     .option('--seed <n>', 'decides weights, order and augmentation', wholeNumber(0), 1)
     .addOption(deviceOption())
     .option('--out <folder>', 'where weights and a sample picture go', path.join('runs', 'digits'))
+    .option('--resume <run>', 'go on with a run that was interrupted: the folder that was its --out')
     .addOption(jsonOption())
     .addHelpText(
       'after',
       `
-Ctrl-C ends the run after its step and saves the weights as they are; a second Ctrl-C ends it at once.
+Ctrl-C ends the run after its step and saves it as it is; a second Ctrl-C ends it at once. --resume goes on from there, or
+from the last whole epoch where the process was killed, and ends with the weights that the unbroken run would have had.
 
 Examples:
   $ densenet train
+  $ densenet train --resume runs/digits
   $ densenet train --epochs 10 --out runs/short
   $ densenet train --json | jq 'select(.type == "epoch")'
 `,
@@ -52,15 +54,29 @@ Examples:
     .action(train);
 }
 
-async function train(options: TrainOptions): Promise<void> {
+async function train(given: TrainOptions, command: Command): Promise<void> {
+  const options = await settle(given, command);
   const [trainSet, testSet] = await Promise.all([datasets.digits('train'), datasets.digits('test')]);
-  await mkdir(options.out, { recursive: true });
   await using model = await DenseNet.create({ ...digitsRecipe.model, device: options.device, seed: options.seed });
   await introduce(model, trainSet, testSet, options);
   const trainer = new Trainer(model, digitsRecipe.trainer(options));
   const { epochs, batchSize } = options;
-  const plan = { epochs, batchSize, validation: testSet, augment: [...digitsRecipe.augment] };
+  const folder = checkpointsOf(options.out);
+  if (options.resume !== undefined) {
+    const { epoch, step, skipped } = await trainer.resume(folder);
+    for (const { reason } of skipped) console.error(colors.yellow(reason));
+    if (!options.json) console.log(`Going on in epoch ${epoch}, after ${step} steps of it.\n`);
+  }
+  const plan = {
+    epochs,
+    batchSize,
+    validation: testSet,
+    augment: [...digitsRecipe.augment],
+    checkpoint: { folder, best: false },
+  };
   const { history, interrupted } = await follow(trainer, trainSet, plan, options);
+  // What is left of an interrupted run is there to go on from; a whole one has its weights.
+  if (!interrupted) await rm(folder, { recursive: true });
   const evaluation = await trainer.evaluate(testSet);
   const weights = path.join(options.out, 'weights.safetensors');
   await model.saveWeights(weights);
@@ -79,9 +95,26 @@ async function train(options: TrainOptions): Promise<void> {
       }),
     );
   } else {
-    summarize(evaluation, history, trainSet.size, { weights, sample, label });
+    summarize(evaluation, history, trainSet.size, { out: options.out, weights, sample, label });
   }
   if (interrupted) process.exitCode = 130;
+}
+
+/** The options of the run that is gone on with, or those that were given, in a folder of their own. */
+async function settle(options: TrainOptions, command: Command): Promise<TrainOptions> {
+  const { resume } = options;
+  if (resume === undefined) {
+    await mkdir(options.out, { recursive: true });
+    await beginRun(options.out, options);
+    return options;
+  }
+  for (const key of ['data', 'epochs', 'batchSize', 'lr', 'seed', 'out'])
+    if (command.getOptionValueSource(key) === 'cli')
+      throw new DenseNetError(
+        'ERR_INVALID_ARGUMENT',
+        `--resume goes on with the run's own settings; leave --${key.replace('S', '-s')} out, or begin a new run.`,
+      );
+  return { ...options, ...(await readRun(resume)), out: resume };
 }
 
 async function introduce(
@@ -118,7 +151,7 @@ function summarize(
   evaluation: Evaluation,
   history: History | undefined,
   images: number,
-  files: { weights: string; sample: string; label: string },
+  files: { out: string; weights: string; sample: string; label: string },
 ): void {
   const rows: [string, string][] = [
     ['Test accuracy', `${percent(evaluation.top1)} of ${evaluation.size} digits that it never saw`],
@@ -128,6 +161,7 @@ function summarize(
     rows.push(['Speed', `${count((images * history.epochs.length) / history.seconds)} images/s, testing included`]);
   } else {
     rows.push(['Interrupted', 'the weights are those of the last whole step']);
+    rows.push(['Go on with', colors.green(`npx densenet train --resume ${files.out}`)]);
   }
   rows.push(['Weights', files.weights]);
   rows.push(['Run next', colors.green(`npx densenet predict ${files.sample} --weights ${files.weights}`)]);
