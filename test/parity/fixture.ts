@@ -41,7 +41,8 @@ export function readTensors(bytes: Buffer): Map<string, TensorData> {
     },
   ] of Object.entries(header)) {
     const { buffer } = Uint8Array.from(bytes.subarray(start + from, start + to));
-    tensors.set(key, { data: dtype === 'I64' ? new BigInt64Array(buffer) : new Float32Array(buffer), shape });
+    const kinds = { F32: Float32Array, F64: Float64Array, I64: BigInt64Array, U8: Uint8Array };
+    tensors.set(key, { data: new kinds[dtype as keyof typeof kinds](buffer), shape });
   }
   return tensors;
 }

@@ -20,19 +20,19 @@ struct ParameterGroup {
 struct OptimizerOptions {
   enum class Kind : std::uint8_t { kSgd, kAdam, kAdamW, kRmsProp };
   Kind kind = Kind::kSgd;
+  bool nesterov = false;  ///< SGD
+  bool amsgrad = false;   ///< Adam and AdamW
+  bool centered = false;  ///< RMSprop: divides by the standard deviation instead
+  /// Whether weight decay is for norms and biases too, that is for parameters of one dimension.
+  bool decay_vectors = true;
   double learning_rate = 0.1;
   double weight_decay = 0.0;
   double momentum = 0.0;   ///< SGD and RMSprop
   double dampening = 0.0;  ///< SGD
-  bool nesterov = false;   ///< SGD
   double beta1 = 0.9;      ///< Adam and AdamW
   double beta2 = 0.999;    ///< Adam and AdamW
-  bool amsgrad = false;    ///< Adam and AdamW
   double alpha = 0.99;     ///< RMSprop: decay of the running mean of squares
-  bool centered = false;   ///< RMSprop: divides by the standard deviation instead
   double epsilon = 1e-8;   ///< all but SGD
-  /// Whether weight decay is for norms and biases too, that is for parameters of one dimension.
-  bool decay_vectors = true;
   /// Each parameter belongs to the group with the longest prefix that it lies below, if any, and otherwise has the
   /// rates above.
   std::vector<ParameterGroup> groups;
