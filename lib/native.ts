@@ -201,6 +201,8 @@ export interface NativeCheckpointPlan {
   everySteps: number;
   keepLast: number;
   best: 'none' | 'loss' | 'top1';
+  /** Whether the run goes on from a checkpoint of this folder. */
+  continues: boolean;
   /** A JSON object, the `__metadata__` of the files. */
   metadata: string;
 }

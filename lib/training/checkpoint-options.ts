@@ -19,8 +19,8 @@ export interface CheckpointOptions {
   best?: boolean | 'loss' | 'top1';
 }
 
-/** Checked options; `metadata` is added when the run begins. */
-export type ResolvedCheckpoint = Omit<NativeCheckpointPlan, 'metadata'>;
+/** Checked options; the rest is added when the run begins. */
+export type ResolvedCheckpoint = Omit<NativeCheckpointPlan, 'continues' | 'metadata'>;
 
 export function resolveCheckpoint(options: CheckpointOptions, hasValidation: boolean): ResolvedCheckpoint {
   if (typeof options !== 'object' || (options as unknown) === null)

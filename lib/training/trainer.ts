@@ -7,7 +7,7 @@ import type { DenseNet } from '../model/densenet';
 import { handleOf, type ModelHandle } from '../model/handle';
 import { stagesOf } from '../model/stages';
 import { safetensorsPieces } from '../model/weights';
-import type { NativeFitPlan, NativeTrainer, NativeTrainerOptions } from '../native';
+import type { NativeCheckpointPlan, NativeFitPlan, NativeTrainer, NativeTrainerOptions } from '../native';
 import { checkImages, type TensorData } from '../tensor';
 import {
   checkBoolean,
@@ -89,6 +89,8 @@ export class Trainer {
   readonly #handle: ModelHandle;
   readonly #options: NativeTrainerOptions;
   #native: NativeTrainer | undefined;
+  /** Where the next run goes on; undefined for a new run. */
+  #resumed: ResumeReport | undefined;
 
   /**
    * @param model What is trained.
@@ -164,7 +166,9 @@ export class Trainer {
     this.#handle.assertIdle('resume');
     const from = path.resolve(checkPath('path', place));
     const trainer = this.#attach();
-    return this.#handle.callAlone(() => resumeFrom(from, this.#handle, trainer, this.#options));
+    const report = await this.#handle.callAlone(() => resumeFrom(from, this.#handle, trainer, this.#options));
+    this.#resumed = report;
+    return report;
   }
 
   /**
@@ -240,6 +244,8 @@ export class Trainer {
         return finished;
       },
     };
+    // Epochs that a resumed run does not go through again.
+    const before = (this.#resumed?.epoch ?? 1) - 1;
     let reached = 0;
     try {
       const trainer = this.#attach();
@@ -255,22 +261,22 @@ export class Trainer {
           },
           (_, { train, held }) => {
             started = performance.now();
-            const metadata = checkpointMetadata(this.#handle.config, this.#options);
-            const written = checkpoint && { ...checkpoint, metadata };
-            return trainer.fit(train, held, { ...plan, checkpoint: written }, (event) => {
+            return trainer.fit(train, held, { ...plan, checkpoint: this.#planCheckpoints(checkpoint) }, (event) => {
               if (event.type === 'epoch') epochs.push(event);
-              reached = event.epoch;
+              reached = Math.max(reached, event.epoch, before);
               emit(event);
             });
           },
         )
         .finally(() => control.signal.removeEventListener('abort', stop));
+      reached = Math.max(reached, before);
       if (!completed) control.signal.throwIfAborted();
       return { epochs, seconds: (performance.now() - started) / 1000 };
     } catch (error) {
       throw control.signal.aborted && error === control.signal.reason ? error : toDenseNetError(error);
     } finally {
       for (const { epoch, prefix } of plan.unfreezing) if (epoch <= reached) this.#handle.setTrainable(prefix, true);
+      if (reached > 0) this.#resumed = undefined;
       this.#handle.run = undefined;
       finish();
     }
@@ -315,6 +321,12 @@ export class Trainer {
       ...(validation === undefined ? {} : { validation }),
       ...(signal === undefined ? {} : { signal }),
     };
+  }
+
+  #planCheckpoints(checkpoint: ResolvedCheckpoint | undefined): NativeCheckpointPlan | undefined {
+    if (checkpoint === undefined) return undefined;
+    const continues = this.#resumed !== undefined && path.dirname(this.#resumed.path) === checkpoint.folder;
+    return { ...checkpoint, continues, metadata: checkpointMetadata(this.#handle.config, this.#options) };
   }
 
   #checkDataset(name: string, dataset: Dataset): TensorData {

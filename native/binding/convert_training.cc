@@ -105,6 +105,7 @@ CheckpointPlan to_checkpoint_plan(const Napi::Object& object) {
           .keep_last = integer(object, "keepLast"),
           .best = named<Best, 3>(text(object, "best"),
                                  {{{"none", Best::kNone}, {"loss", Best::kLoss}, {"top1", Best::kTop1}}}),
+          .continues = boolean(object, "continues"),
           .metadata = text(object, "metadata")};
 }
 

@@ -135,7 +135,7 @@ function endOf(output: string): string | undefined {
 }
 
 /** Numbers from 0 to below 1, by a linear congruential generator. */
-function randomNumbers(seed: number): () => number {
+export function randomNumbers(seed: number): () => number {
   let state = seed >>> 0;
   return () => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0) / 2 ** 32;
 }

@@ -1,11 +1,13 @@
-import { mkdtemp, open, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { createHash } from 'node:crypto';
 import { DenseNet, type CheckpointEvent, type EpochEvent, type FitOptions, type TrainerOptions } from '../../lib';
+import * as library from '../../lib';
 import { readTensors } from '../parity/fixture';
-import { stateOf, tinyBatch, tinyDataset, tinyTrainer } from '../tiny';
-import { expectRefusal, fingerprint, modelMaker, refusal, wrong } from '../unit/support';
+import { flip, flipBits } from '../soak/flips';
+import { stateOf, tinyDataset, tinyTrainer } from '../tiny';
+import { expectRefusal, fingerprint, modelMaker, wrong } from '../unit/support';
 
 const make = modelMaker();
 const sgd = { type: 'sgd', lr: 0.05, momentum: 0.9 } as const;
@@ -301,35 +303,8 @@ describe('resume', () => {
   });
 });
 
-/** Flips the lowest bit of a byte, counted from the end when below 0. */
-async function flip(file: string, at: number): Promise<void> {
-  const handle = await open(file, 'r+');
-  const { size } = await handle.stat();
-  const place = at < 0 ? size + at : at;
-  const byte = Buffer.alloc(1);
-  await handle.read(byte, 0, 1, place);
-  byte[0] = (byte[0] as number) ^ 1;
-  await handle.write(byte, 0, 1, place);
-  await handle.close();
-}
-
 test('every single bit that flips is noticed', async () => {
-  const trainer = tinyTrainer(await make());
-  await trainer.step(tinyBatch());
-  const file = path.join(folder, 'one.safetensors');
-  await trainer.save(file);
-  const { length } = await readFile(file);
-  const other = tinyTrainer(await make());
-  let state = 7;
-  for (let count = 0; count < 500; count += 1) {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-    const place = Math.floor((state / 2 ** 32) * length);
-    await flip(file, place);
-    const { code } = await refusal(() => other.resume(file));
-    expect([place, code]).toEqual([place, 'ERR_FILE_FORMAT']);
-    await flip(file, place);
-  }
-  expect(await other.resume(file)).toMatchObject({ epoch: 1 });
+  expect(await flipBits(library, 500, 7)).toEqual([]);
 });
 
 describe('a folder', () => {
@@ -364,6 +339,23 @@ describe('a folder', () => {
       'trainer.resume',
     );
     expect(await readFile(path.join(folder, 'epoch-0001.safetensors'))).toEqual(before);
+  });
+
+  it('of another run is not written over by one that goes on from elsewhere either', async () => {
+    const [own, others] = [path.join(folder, 'own'), path.join(folder, 'others')];
+    await run({ epochs: 1, checkpoint: { folder: own } });
+    await run({ epochs: 3, checkpoint: { folder: others } });
+    const trainer = tinyTrainer(await make(), { optimizer: sgd });
+    await trainer.resume(own);
+    const plan = { epochs: 2, batchSize: 4 };
+    await expectRefusal(
+      () => trainer.fit(tinyDataset(), { ...plan, checkpoint: { folder: others } }),
+      'ERR_INVALID_ARGUMENT',
+      'an earlier run (epoch-0003.safetensors)',
+    );
+    expect(await names(others)).toHaveLength(3);
+    await trainer.fit(tinyDataset(), { ...plan, checkpoint: { folder: own } });
+    expect(await names(own)).toEqual(['epoch-0001.safetensors', 'epoch-0002.safetensors']);
   });
 
   it('is freed of what a writer left unfinished, and of nothing else', async () => {

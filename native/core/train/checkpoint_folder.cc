@@ -120,10 +120,9 @@ void CheckpointFolder::save_best(const TrainingState& state, const std::string& 
 
 void CheckpointFolder::prune(const Place& newest, std::int64_t keep_last) const {
   const auto found = list();
-  const auto older = std::ranges::count_if(found, [&](const auto& one) { return one.first <= newest; });
-  for (std::int64_t index = 0; index < static_cast<std::int64_t>(found.size()); ++index) {
-    const auto& [place, name] = found[static_cast<std::size_t>(index)];
-    if (index < older - keep_last || place > newest) ::unlink((path_ + "/" + name).c_str());
+  auto surplus = std::ranges::count_if(found, [&](const auto& one) { return one.first <= newest; }) - keep_last;
+  for (const auto& [place, name] : found) {
+    if (surplus-- > 0 || place > newest) ::unlink((path_ + "/" + name).c_str());
   }
 }
 

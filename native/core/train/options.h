@@ -162,6 +162,7 @@ struct CheckpointPlan {
   std::int64_t keep_last = 3;
   enum class Best : std::uint8_t { kNone, kLoss, kTop1 };
   Best best = Best::kNone;  ///< of the validation data, or the training data without any
+  bool continues = false;   ///< whether the run goes on from a checkpoint of this folder, which may have others then
   std::string metadata;     ///< a JSON object: the file's `__metadata__`
 };
 

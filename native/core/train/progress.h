@@ -37,8 +37,6 @@ struct Progress {
   void add(const StepResult& result);
   [[nodiscard]] Metrics metrics() const;
   void begin_next_epoch();
-  /// Whether anything was trained.
-  [[nodiscard]] bool begun() const { return epoch > 1 || steps > 0; }
 
   void save_state(TrainingState& state) const;
   static Progress from_state(const TrainingState& state);

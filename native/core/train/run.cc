@@ -8,10 +8,10 @@
 
 #include "core/data/augmentation.h"
 #include "core/data/images.h"
-#include "core/data/mixing.h"
 #include "core/error.h"
 #include "core/model/network.h"
 #include "core/train/evaluate.h"
+#include "core/train/mixing.h"
 #include "core/train/norm_averaging.h"
 
 namespace densenet {
@@ -65,7 +65,7 @@ void Run::open_folder() {
   const std::string& path = parts_.plan.checkpoint->folder;
   folder_.emplace(path);
   const std::string newest = folder_->newest();
-  if (newest.empty() || parts_.progress.begun()) return;
+  if (newest.empty() || parts_.plan.checkpoint->continues) return;
   throw Error(code::kInvalidArgument, "checkpoint.folder " + path + " holds the checkpoints of an earlier run (" +
                                           newest + "), which this one would replace. Go on from them by " +
                                           "trainer.resume, or give each run a folder of its own.");

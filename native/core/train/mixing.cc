@@ -1,4 +1,4 @@
-#include "core/data/mixing.h"
+#include "core/train/mixing.h"
 
 #include <ATen/ATen.h>
 
