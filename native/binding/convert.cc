@@ -92,7 +92,9 @@ HostTensor to_host_tensor(const Napi::Value& value) {
                                                                         "shape. Do not change it during the call."}));
   }
   // Copied at once: JavaScript may change or transfer its array while the call waits.
-  tensor.data = std::make_shared_for_overwrite<std::byte[]>(tensor.bytes);  // NOLINT(modernize-avoid-c-arrays)
+  tensor.data = run_now(array.Env(), [&] {
+    return std::make_shared_for_overwrite<std::byte[]>(tensor.bytes);  // NOLINT(modernize-avoid-c-arrays)
+  });
   const auto* bytes = static_cast<const std::byte*>(array.ArrayBuffer().Data());
   if (tensor.bytes > 0) std::memcpy(tensor.data.get(), bytes + array.ByteOffset(), tensor.bytes);
   return tensor;

@@ -71,14 +71,26 @@ StepResult Learner::step(std::span<const Batch> batches, bool pooled, const Rate
   } catch (...) {
     failure = std::current_exception();
   }
+  optimizer_.clear_gradients();  // of a part of the network, if any
   if (pooled) std::rethrow_exception(failure);
   // Out here, where the step's memory is free again.
   rethrow_with_advice(failure, *model_, batches.front().images.sizes());
 }
 
+void Learner::check_memory(std::span<const Batch> batches) {
+  for (const Batch& batch : batches) {
+    const at::IntArrayRef images = batch.images.sizes();
+    if (images == at::IntArrayRef(fitting_)) continue;
+    refuse_beyond_memory(*model_, images);
+    fitting_ = images.vec();
+  }
+}
+
 StepResult Learner::try_step(std::span<const Batch> batches, bool pooled, const Rates& rates) {
   const Deterministic deterministic(options_.deterministic);
   optimizer_.clear_gradients();
+  // What is kept in half precision is not predicted.
+  if (!pooled && options_.precision == Precision::kFloat32) check_memory(batches);
   // Features that were computed before leave batch norm alone.
   std::optional<StatisticsGuard> statistics;
   if (!pooled) statistics.emplace(model_->network());

@@ -55,6 +55,7 @@ class Learner {
  private:
   struct Sums;
   StepResult try_step(std::span<const Batch> batches, bool pooled, const Rates& rates);
+  void check_memory(std::span<const Batch> batches);
   void add_gradients(const Batch& batch, bool pooled, double weight, Sums& sums);
   at::Tensor forward(const Batch& batch, bool pooled);
   /// Clips the gradients and moves the weights; false where the scaler had the step left out.
@@ -67,7 +68,8 @@ class Learner {
   Loss loss_;
   WeightAverage average_;
   GradientScaler scaler_;
-  at::Generator dropout_generator_;  // on the device
+  at::Generator dropout_generator_;   // on the device
+  std::vector<std::int64_t> fitting_;  // the images that memory was last seen to be there for
 };
 
 /// The seed that the options give, or one from libtorch's default generator, so that `manualSeed` decides it.
