@@ -10,6 +10,7 @@ export type { Device } from './model/run-options';
 export type { ClassProbability, Prediction, PredictInput, PredictOptions } from './model/prediction';
 export type { ModelConfig, Normalization } from './model/config';
 export type { FeatureInfo, FeatureOptions } from './model/feature-info';
+export type { PartRun, Summary, SummaryModule, SummaryOptions, SummaryPart } from './model/summary';
 export { variantNames, type Variant } from './model/variants';
 export { pretrainedNames, type PretrainedName, type PretrainedOptions } from './weights/hub';
 export type { LoadWeightsOptions, SaveWeightsOptions } from './model/weights';

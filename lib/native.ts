@@ -77,6 +77,13 @@ export interface NativeTopClasses {
   probability: number[];
 }
 
+/** native/core/model/step_plan.h */
+export interface NativePartPlan {
+  name: string;
+  run: 'engine' | 'operator' | 'reference' | 'device' | 'too-small' | 'frozen-mix' | 'dropout';
+  kept: number;
+}
+
 /**
  * A piece of a file that is written: bytes as they are; the bytes of the tensor of this place in `describeState`,
  * row-major; or the CRC-32 of those, four bytes, little-endian, after the tensor itself.
@@ -99,6 +106,7 @@ export interface NativeModel {
   setTrainable(prefix: string, trainable: boolean, adapting: boolean): Promise<void>;
   replaceClassifier(numClasses: number, seed: number | undefined): Promise<void>;
   estimateMemory(batch: number, height: number, width: number): Promise<number>;
+  planStep(batch: number, height: number, width: number): Promise<NativePartPlan[]>;
   dispose(): Promise<void>;
 }
 

@@ -7,6 +7,7 @@ import { evaluateCommand } from './evaluate';
 import { finetuneCommand } from './finetune';
 import { predictCommand } from './predict';
 import { setupCommand } from './setup';
+import { summaryCommand } from './summary';
 import { trainCommand } from './train';
 
 // eslint-disable-next-line @typescript-eslint/no-require-imports -- from dist/cli and from lib/cli alike
@@ -20,6 +21,7 @@ const program = new Command('densenet')
   .addCommand(finetuneCommand())
   .addCommand(predictCommand())
   .addCommand(evaluateCommand())
+  .addCommand(summaryCommand())
   .addCommand(doctorCommand())
   .addCommand(setupCommand());
 

@@ -205,3 +205,25 @@ test.each(['', 'train', 'predict', 'evaluate', 'doctor', 'setup'])('%s --help sa
   expect(stdout).toMatch(/Usage: densenet/);
   expect(stdout.length).toBeGreaterThan(150);
 });
+
+describe('summary', () => {
+  it('is a table of a known network', async () => {
+    const { code, stdout } = await densenet(['summary', '--variant', 'densenet169', '--device', 'cpu']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/denseblock4 +│ 1×1664×7×7 /);
+    expect(stdout).toContain('Parameters 14,149,480\n');
+  });
+
+  it('is of a file, frozen and as JSON, where that is asked for', async () => {
+    const { stdout } = await densenet([
+      ...['summary', '--weights', weights(), '--freeze', 'features', '--batch', '3', '--json', '--device', 'cpu'],
+    ]);
+    const [summary] = lines(stdout);
+    expect(summary).toMatchObject({ inputShape: [3, 1, 8, 8], trainableParameters: 10 * (84 + 1) });
+  });
+
+  it('of a size that leaves nothing is refused', async () => {
+    const { code, stderr } = await densenet(['summary', '--size', '20', '--device', 'cpu']);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('ERR_INPUT_TOO_SMALL')]);
+  });
+});
