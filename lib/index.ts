@@ -15,7 +15,7 @@ export { variantNames, type Variant } from './model/variants';
 export { pretrainedNames, type PretrainedName, type PretrainedOptions } from './weights/hub';
 export type { LoadWeightsOptions, SaveWeightsOptions } from './model/weights';
 export type { LoadReport } from './weights/fit';
-export { Trainer, type EvaluateOptions, type FitOptions, type StepResult } from './training/trainer';
+export { Trainer, type FitOptions, type StepResult } from './training/trainer';
 export type { LabelledBatch } from './training/batch';
 export type { SwaOptions, TrainerOptions } from './training/options';
 export type {
@@ -38,7 +38,22 @@ export type { ResumeReport } from './training/resume';
 export { learningRates, type LearningRates, type LearningRatesOptions } from './training/learning-rates';
 export { gradualUnfreezing, type Unfreezing } from './training/unfreezing';
 export type { CheckpointEvent, EpochEvent, History, Metrics, StepEvent, TrainingEvent } from './training/events';
-export type { ClassMetrics, Evaluation } from './training/evaluation';
+export type { EvaluateOptions } from './training/evaluate';
+export type {
+  Average,
+  Calibration,
+  ClassMetrics,
+  Evaluation,
+  EvaluationDetails,
+  MultiLabelEvaluation,
+} from './training/evaluation';
+export {
+  ClassificationMetrics,
+  MultiLabelMetrics,
+  type ClassificationMetricsOptions,
+  type MultiLabelMetricsOptions,
+} from './training/metrics';
+export type { MetricsOptions } from './training/metrics-options';
 export type { TrainingRun } from './training/run';
 export * as datasets from './data';
 export type { ArrayDataset, Dataset } from './data/dataset';

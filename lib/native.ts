@@ -34,6 +34,7 @@ export interface Native {
   /** Stops every native thread, after the step that it is in. Later calls are not answered. */
   shutDown(): void;
   readonly NativeTrainer: new (model: NativeModel, options: NativeTrainerOptions) => NativeTrainer;
+  readonly NativeMetrics: new (classes: number, options: NativeEvaluationOptions) => NativeMetricsSum;
   /** `labelColumns`: 0 for labels that are class indices. */
   readonly NativeDataset: new (imageShape: number[], isUint8: boolean, labelColumns: number) => NativeDataset;
 }
@@ -106,6 +107,12 @@ export interface NativeModel {
   setTrainable(prefix: string, trainable: boolean, adapting: boolean): Promise<void>;
   replaceClassifier(numClasses: number, seed: number | undefined): Promise<void>;
   estimateMemory(batch: number, height: number, width: number): Promise<number>;
+  /** The result is undefined when `stop` ended it. */
+  evaluate(
+    dataset: NativeDataset,
+    batchSize: number,
+    options: NativeEvaluationOptions,
+  ): { result: Promise<NativeEvaluation | undefined>; stop(): void };
   planStep(batch: number, height: number, width: number): Promise<NativePartPlan[]>;
   dispose(): Promise<void>;
 }
@@ -232,10 +239,32 @@ export interface NativeMetrics {
   size: number;
 }
 
+/** native/core/train/evaluation.h */
+export interface NativeEvaluationOptions {
+  multiLabel: boolean;
+  topK: readonly number[];
+  calibrationBins: number;
+  rocAuc: boolean;
+}
+
 export interface NativeEvaluation extends NativeMetrics {
-  top5: number;
-  /** classes × classes, true class by predicted class, row by row */
-  confusion: number[];
+  /** in the order of the options' */
+  topK: Float64Array;
+  /** of each class: its images, those taken for it, and those of it that were taken for it */
+  support: Float64Array;
+  predicted: Float64Array;
+  hits: Float64Array;
+  /** classes × classes, true class by predicted class, row by row; empty with several labels an image */
+  confusion: Float64Array;
+  /** of each class, NaN where undefined; empty where it was not asked for */
+  rocAuc: Float64Array;
+  calibration: { error: number; count: Float64Array; confidence: Float64Array; accuracy: Float64Array };
+}
+
+/** native/binding/metrics_object.h */
+export interface NativeMetricsSum {
+  add(logits: TensorData, labels: TensorData): Promise<void>;
+  result(): Promise<NativeEvaluation>;
 }
 
 export interface NativeStepEvent {
@@ -272,7 +301,8 @@ export interface NativeTrainer {
     plan: NativeFitPlan,
     listener: (event: NativeStepEvent | NativeEpochEvent | NativeCheckpointEvent) => void,
   ): Promise<boolean>;
-  evaluate(dataset: NativeDataset, batchSize: number): Promise<NativeEvaluation | undefined>;
+  /** As that of the model, with the averaged weights where there are any. */
+  evaluate: NativeModel['evaluate'];
   save(path: string, metadata: string): Promise<void>;
   /** The epoch that the checkpoint is in, from 1, and the steps that it has taken there. */
   resume(path: string, entries: TensorEntry[]): Promise<{ epoch: number; step: number }>;

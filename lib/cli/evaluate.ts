@@ -2,7 +2,6 @@ import { Command } from 'commander';
 import * as datasets from '../data';
 import { DenseNet } from '../model/densenet';
 import type { Device } from '../model/run-options';
-import { Trainer } from '../training/trainer';
 import { dataOption, deviceOption, jsonOption, wholeNumber } from './arguments';
 import { percent, printGrid, printTable } from './terminal';
 
@@ -30,9 +29,7 @@ export function evaluateCommand(): Command {
 async function evaluate({ weights, batchSize, device, json }: EvaluateOptions): Promise<void> {
   const testSet = await datasets.digits('test');
   await using model = await DenseNet.load(weights, { device });
-  // Evaluation moves no weights, so any optimizer serves.
-  const trainer = new Trainer(model, { optimizer: { type: 'sgd', lr: 1 } });
-  const evaluation = await trainer.evaluate(testSet, { batchSize });
+  const evaluation = await model.evaluate(testSet, { batchSize });
   if (json) {
     console.log(JSON.stringify(evaluation));
     return;
@@ -42,6 +39,8 @@ async function evaluate({ weights, batchSize, device, json }: EvaluateOptions): 
     ['Accuracy', percent(evaluation.top1)],
     ['Among the best five', percent(evaluation.top5)],
     ['Loss', evaluation.loss.toFixed(4)],
+    ['Calibration error', percent(evaluation.calibration.error)],
+    ['Mean area under ROC', evaluation.rocAuc?.toFixed(4) ?? 'not measured'],
   ]);
   printGrid(
     ['Class', 'Images', 'Precision', 'Recall', 'F1'],

@@ -82,7 +82,7 @@ async function finetune(options: FinetuneOptions): Promise<void> {
     );
   const started = performance.now();
   const interrupted = await train(model, trainSet, testSet, options);
-  const { loss, top1, size } = await evaluate(model, testSet);
+  const { loss, top1, size } = await model.evaluate(testSet);
   await mkdir(options.out, { recursive: true });
   const weights = path.join(options.out, 'weights.safetensors');
   await model.saveWeights(weights);
@@ -179,9 +179,4 @@ function augmentation(model: DenseNet, { flip }: FinetuneOptions): Transform[] {
   // As much as the CIFAR recipe's 4 of 32 pixels.
   const crop = randomCrop({ padding: Math.max(1, Math.round(shorter / 8)) });
   return flip ? [crop, randomHorizontalFlip()] : [crop];
-}
-
-function evaluate(model: DenseNet, testSet: ArrayDataset) {
-  // Evaluation moves no weights, so any optimizer serves.
-  return new Trainer(model, { optimizer: { type: 'sgd', lr: 1 } }).evaluate(testSet);
 }

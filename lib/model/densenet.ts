@@ -1,7 +1,10 @@
+import type { Dataset } from '../data/dataset';
 import { DenseNetError, toDenseNetError } from '../errors';
 import type { NativeRunOptions } from '../native';
 import { loadNative } from '../runtime/load';
 import { checkImages, elementCount, type TensorData } from '../tensor';
+import { evaluate, type EvaluateOptions } from '../training/evaluate';
+import type { Evaluation } from '../training/evaluation';
 import { checkInteger, checkNames, checkOneOf, checkOptions, checkPath, checkString, show } from '../validate';
 import type { LoadReport } from '../weights/fit';
 import { findPretrained, pretrainedKeys, type PretrainedName, type PretrainedOptions } from '../weights/hub';
@@ -347,6 +350,18 @@ export class DenseNet {
     checkInteger('batch', batch, 1, 1_000_000);
     const [height, width] = checkImageSize(this.#handle.config, size);
     return this.#handle.call((native) => native.estimateMemory(batch, height, width));
+  }
+
+  /**
+   * Goes once over a data set in evaluation mode, without augmentation.
+   *
+   * @param data Labelled images; where the labels are numbers a class, an image may have several.
+   * @param options See {@link EvaluateOptions}.
+   * @throws DenseNetError `ERR_BUSY` while the model is trained, `ERR_LABEL_OUT_OF_RANGE`, `ERR_NON_FINITE_INPUT`,
+   *   `ERR_INPUT_TOO_SMALL`, `ERR_DISPOSED`; or the signal's reason.
+   */
+  async evaluate(data: Dataset, options?: EvaluateOptions): Promise<Evaluation> {
+    return evaluate(this.#handle, data, options, (rows) => rows);
   }
 
   /**

@@ -8,23 +8,17 @@ import { handleOf, type ModelHandle } from '../model/handle';
 import { stagesOf } from '../model/stages';
 import { safetensorsPieces } from '../model/weights';
 import type { NativeCheckpointPlan, NativeFitPlan, NativeTrainer, NativeTrainerOptions } from '../native';
-import { checkImages, type TensorData } from '../tensor';
-import {
-  checkBoolean,
-  checkInteger,
-  checkOptions,
-  checkPath,
-  checkSignal,
-  invalidArgument,
-  isSignal,
-  typedArrayKind,
-} from '../validate';
+import { checkImages } from '../tensor';
+import { checkBoolean, checkInteger, checkOptions, checkPath, checkSignal, isSignal } from '../validate';
 import { configToMetadata } from '../weights/config-metadata';
 import { checkLabelKind, checkLabels, type LabelledBatch } from './batch';
 import { checkpointMetadata } from './checkpoint-metadata';
 import { resolveCheckpoint, type CheckpointOptions, type ResolvedCheckpoint } from './checkpoint-options';
-import { toEvaluation, type Evaluation } from './evaluation';
+import { checkDataset } from './check-dataset';
+import { evaluate, type EvaluateOptions } from './evaluate';
+import type { Evaluation } from './evaluation';
 import type { EpochEvent, History, TrainingEvent } from './events';
+import { isBinary } from './loss-options';
 import { resolveTrainerOptions, type TrainerOptions } from './options';
 import { resumeFrom, type ResumeReport } from './resume';
 import { Run, type TrainingRun } from './run';
@@ -69,14 +63,6 @@ export interface FitOptions {
 
 /** What `cacheFeatures: 'auto'` keeps at most, bytes. */
 const AUTO_CACHE_BYTES = 2e9;
-
-/** Options of {@link Trainer.evaluate}. */
-export interface EvaluateOptions {
-  /** Images at once, default 64. */
-  batchSize?: number;
-  /** Ends the evaluation after the batch that it is in. */
-  signal?: AbortSignal;
-}
 
 /**
  * Trains one model. The work runs on the model's own native thread.
@@ -198,32 +184,11 @@ export class Trainer {
    * any (`ema`, or `swa` after the run).
    */
   async evaluate(data: Dataset, options?: EvaluateOptions): Promise<Evaluation> {
-    this.#handle.assertIdle('evaluate');
-    const { batchSize = 64, signal } = checkOptions('options', options, ['batchSize', 'signal']);
-    checkInteger('batchSize', batchSize, 1);
-    checkSignal('signal', signal);
-    signal?.throwIfAborted();
-    this.#checkDataset('data', data);
-    const trainer = this.#attach();
-    const stop = (): void => trainer.stop();
-    signal?.addEventListener('abort', stop, { once: true });
-    try {
-      const evaluation = await this.#handle.callPrepared(
-        () => uploadDataset(this.#handle.core, data, signal),
-        async (_, dataset) => {
-          // Those of this moment: a call behind this one may change them while it runs.
-          const { classes, numClasses } = this.#handle.config;
-          const labels = classes ?? Array.from({ length: numClasses }, (_, index) => String(index));
-          return { found: await trainer.evaluate(dataset, batchSize), labels };
-        },
-      );
-      signal?.throwIfAborted();
-      if (evaluation.found === undefined)
-        throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of during the evaluation.');
-      return toEvaluation(evaluation.found, evaluation.labels);
-    } finally {
-      signal?.removeEventListener('abort', stop);
-    }
+    const several = (rows: boolean): boolean => {
+      checkLabelKind('data.labels', this.#options.loss, rows);
+      return isBinary(this.#options.loss);
+    };
+    return evaluate(this.#handle, data, options, several, () => this.#attach());
   }
 
   async #fit(
@@ -304,7 +269,7 @@ export class Trainer {
     checkInteger('batchSize', batchSize, 1);
     checkBoolean('shuffle', shuffle);
     if (cacheFeatures !== 'auto') checkBoolean('cacheFeatures', cacheFeatures);
-    const { shape } = this.#checkDataset('data', data);
+    const shape = this.#checkDataset('data', data);
     this.#checkTrainable(shape, Math.min(batchSize, data.size));
     if (validation !== undefined) this.#checkDataset('validation', validation);
     this.#checkWeights();
@@ -329,23 +294,10 @@ export class Trainer {
     return { ...checkpoint, continues, metadata: checkpointMetadata(this.#handle.config, this.#options) };
   }
 
-  #checkDataset(name: string, dataset: Dataset): TensorData {
-    if (typeof dataset !== 'object' || (dataset as unknown) === null || (dataset.kind as unknown) !== 'array')
-      throw invalidArgument(name, 'a data set, such as one of datasets.fromArrays', dataset);
-    const images = checkImages(`${name}.images`, dataset.images, this.#handle.config.inChannels);
-    checkImageLength(this.#handle.config, images.shape);
-    const { labels } = dataset as { labels: Int32Array | Float32Array };
-    const count = images.shape[0] as number;
-    const { numClasses } = this.#handle.config;
-    const rows = typedArrayKind(labels) === 'Float32Array' && labels.length === count * numClasses;
-    if (!rows && (typedArrayKind(labels) !== 'Int32Array' || labels.length !== count))
-      throw invalidArgument(
-        `${name}.labels`,
-        `an Int32Array of ${count} class indices, one an image, or a Float32Array of ${count}×${numClasses} numbers`,
-        labels,
-      );
+  #checkDataset(name: string, dataset: Dataset): number[] {
+    const { shape, rows } = checkDataset(this.#handle.config, name, dataset);
     checkLabelKind(`${name}.labels`, this.#options.loss, rows);
-    return images;
+    return shape;
   }
 
   /** Weights of classes that the model no longer has would reach past its logits. */

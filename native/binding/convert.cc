@@ -244,11 +244,4 @@ Napi::Object to_js(Napi::Env env, const Metrics& metrics) {
   return object;
 }
 
-Napi::Object to_js(Napi::Env env, const Evaluation& evaluation) {
-  const Napi::Object object = to_js(env, evaluation.metrics);
-  object.Set("top5", evaluation.top5);
-  object.Set("confusion", to_js(env, evaluation.confusion));
-  return object;
-}
-
 }  // namespace densenet::binding

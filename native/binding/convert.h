@@ -36,7 +36,6 @@ std::optional<std::uint64_t> to_seed(const Napi::Value& value);
 Napi::Object to_js(Napi::Env env, const HostTensor& tensor);
 Napi::Array to_js(Napi::Env env, const std::vector<NamedTensor>& tensors);
 Napi::Object to_js(Napi::Env env, const Metrics& metrics);
-Napi::Object to_js(Napi::Env env, const Evaluation& evaluation);
 Napi::Array to_js(Napi::Env env, const std::vector<std::int64_t>& values);
 Napi::Array to_js(Napi::Env env, const std::vector<double>& values);
 

@@ -66,4 +66,9 @@ void DatasetObject::write_labels(const Napi::CallbackInfo& info) {
   copy_into(info.Env(), dataset_->labels, 0, bytes_of(info[0]));
 }
 
+DatasetPtr dataset_of(const Napi::Value& value) {
+  if (!value.IsObject()) return nullptr;
+  return Napi::ObjectWrap<DatasetObject>::Unwrap(value.As<Napi::Object>())->dataset();
+}
+
 }  // namespace densenet::binding

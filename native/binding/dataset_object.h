@@ -32,4 +32,7 @@ class DatasetObject final : public Napi::ObjectWrap<DatasetObject> {
   std::shared_ptr<Dataset> dataset_;
 };
 
+/// The data set behind a NativeDataset; none for anything else.
+DatasetPtr dataset_of(const Napi::Value& value);
+
 }  // namespace densenet::binding

@@ -6,7 +6,9 @@
 
 #include "binding/convert.h"
 #include "binding/environment.h"
+#include "binding/metrics_object.h"
 #include "binding/task.h"
+#include "core/train/run_data.h"
 
 namespace densenet::binding {
 
@@ -78,7 +80,8 @@ Napi::Function ModelObject::define(Napi::Env env) {
        InstanceMethod<&ModelObject::save>("save"), InstanceMethod<&ModelObject::set_trainable>("setTrainable"),
        InstanceMethod<&ModelObject::replace_classifier>("replaceClassifier"),
        InstanceMethod<&ModelObject::estimate_memory>("estimateMemory"),
-       InstanceMethod<&ModelObject::plan_step>("planStep"), InstanceMethod<&ModelObject::dispose>("dispose")});
+       InstanceMethod<&ModelObject::plan_step>("planStep"), InstanceMethod<&ModelObject::evaluate>("evaluate"),
+       InstanceMethod<&ModelObject::dispose>("dispose")});
 }
 
 Napi::Value ModelObject::create(const Napi::CallbackInfo& info) {
@@ -242,6 +245,14 @@ Napi::Value ModelObject::plan_step(const Napi::CallbackInfo& info) {
         }
         return array;
       });
+}
+
+Napi::Value ModelObject::evaluate(const Napi::CallbackInfo& info) {
+  return run_evaluation(info, worker_,
+                        [model = model_](const DatasetPtr& dataset, std::int64_t batch_size,
+                                         const EvaluationOptions& options, const std::function<bool()>& stop) {
+                          return evaluate_dataset(*model, *dataset, batch_size, options, stop);
+                        });
 }
 
 Napi::Value ModelObject::dispose(const Napi::CallbackInfo& info) {

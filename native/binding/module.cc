@@ -6,6 +6,7 @@
 #include "binding/dataset_object.h"
 #include "binding/environment.h"
 #include "binding/fields.h"
+#include "binding/metrics_object.h"
 #include "binding/model_object.h"
 #include "binding/task.h"
 #include "binding/trainer_object.h"
@@ -108,6 +109,7 @@ void define_exports(Napi::Env env, Napi::Object exports) {
   exports.Set("learningRates", Napi::Function::New(env, get_learning_rates, "learningRates"));
   exports.Set("shutDown", Napi::Function::New(env, shut_down, "shutDown"));
   exports.Set("NativeTrainer", TrainerObject::define(env));
+  exports.Set("NativeMetrics", MetricsObject::define(env));
   exports.Set("NativeDataset", DatasetObject::define(env));
 }
 

@@ -2,17 +2,13 @@
 
 #include "binding/convert.h"
 #include "binding/dataset_object.h"
+#include "binding/metrics_object.h"
 #include "binding/model_object.h"
 #include "binding/task.h"
 
 namespace densenet::binding {
 
 namespace {
-
-DatasetPtr dataset_of(const Napi::Value& value) {
-  if (!value.IsObject()) return nullptr;
-  return Napi::ObjectWrap<DatasetObject>::Unwrap(value.As<Napi::Object>())->dataset();
-}
 
 Napi::Value step_to_js(Napi::Env env, const StepResult& result) {
   const Napi::Object object = Napi::Object::New(env);
@@ -65,16 +61,11 @@ Napi::Value TrainerObject::fit(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value TrainerObject::evaluate(const Napi::CallbackInfo& info) {
-  stop_evaluation_ = std::make_shared<std::atomic<bool>>(false);
-  return run_task(
-      info.Env(), *worker_, JobKind::kExclusive,
-      [trainer = trainer_, dataset = dataset_of(info[0]), batch_size = info[1].As<Napi::Number>().Int64Value(),
-       stop = stop_evaluation_, worker = worker_.get()] {
-        return trainer->evaluate(dataset, batch_size, [&] { return stop->load() || worker->abandoned(); });
-      },
-      [](Napi::Env js, const std::optional<Evaluation>& evaluation) -> Napi::Value {
-        return evaluation ? to_js(js, *evaluation) : js.Undefined();
-      });
+  return run_evaluation(info, worker_,
+                        [trainer = trainer_](const DatasetPtr& dataset, std::int64_t batch_size,
+                                             const EvaluationOptions& options, const std::function<bool()>& stop) {
+                          return trainer->evaluate(dataset, batch_size, options, stop);
+                        });
 }
 
 Napi::Value TrainerObject::save(const Napi::CallbackInfo& info) {
@@ -114,7 +105,6 @@ Napi::Value TrainerObject::adopt_average(const Napi::CallbackInfo& info) {
 
 void TrainerObject::stop(const Napi::CallbackInfo& /*info*/) {
   if (run_) run_->stop();
-  if (stop_evaluation_) stop_evaluation_->store(true);
 }
 
 }  // namespace densenet::binding

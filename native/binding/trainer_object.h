@@ -23,7 +23,7 @@ class TrainerObject final : public Napi::ObjectWrap<TrainerObject> {
   /// fit(train, validation, plan, listener): Promise<boolean>, false when `stop` ended it
   Napi::Value fit(const Napi::CallbackInfo& info);
 
-  /// evaluate(dataset, batchSize): Promise<Evaluation | undefined>, undefined when `stop` ended it
+  /// evaluate(dataset, batchSize, options): see run_evaluation
   Napi::Value evaluate(const Napi::CallbackInfo& info);
 
   /// save(path, metadata): Promise<void>
@@ -38,13 +38,12 @@ class TrainerObject final : public Napi::ObjectWrap<TrainerObject> {
   /// adoptAverage(): Promise<boolean>, false when there is none
   Napi::Value adopt_average(const Napi::CallbackInfo& info);
 
-  /// Asks the running `fit` or `evaluate` to end before its next step.
+  /// Asks the running `fit` to end before its next step.
   void stop(const Napi::CallbackInfo& info);
 
   std::shared_ptr<Worker> worker_;
   std::shared_ptr<Trainer> trainer_;
   std::shared_ptr<RunEvents> run_;
-  std::shared_ptr<std::atomic<bool>> stop_evaluation_;
 };
 
 }  // namespace densenet::binding

@@ -325,7 +325,8 @@ describe('Trainer.evaluate refuses', () => {
     ['a batch size of 0', { batchSize: 0 }, ['batchSize must be an integer of at least 1', 'got 0.']],
     ['half an image', { batchSize: 1.5 }, ['batchSize must be an integer of at least 1', 'got 1.5.']],
     ['a signal that is a text', { signal: 'stop' }, ['signal must be an AbortSignal', 'got "stop".']],
-    ['an option that there is not', { topK: 5 }, ['no option "topK"', 'batchSize, signal']],
+    ['a topK that is no list', { topK: 5 }, ['topK must be an array', 'got 5.']],
+    ['an option that there is not', { top: 5 }, ['no option "top"', 'batchSize, signal', 'Did you mean "topK"?']],
   ])('%s', async (_, options, texts) => {
     await expectRefusal(() => trainer.evaluate(tinyDataset(), wrong(options)), invalid, ...texts);
   });

@@ -5,14 +5,13 @@
 
 #include "core/data/batches.h"
 #include "core/model/model.h"
-#include "core/train/metrics.h"
-#include "core/train/options.h"
+#include "core/train/evaluation.h"
 
 namespace densenet {
 
-/// Goes once over batches in evaluation mode, in float32. The loss is the plain one of the kind that `loss` is: without
-/// label smoothing, weights or focus. `pooled` batches hold pooled features. `stop` ends it early: nothing comes back.
-std::optional<Evaluation> evaluate(const Model& model, const LossOptions& loss, BatchSource& source, bool pooled,
-                                   const std::function<bool()>& stop);
+/// Goes once over batches in evaluation mode, in float32. The loss is the plain one of its kind: without label
+/// smoothing, weights or focus. `pooled` batches hold pooled features. `stop` ends it early: nothing comes back.
+std::optional<Evaluation> evaluate(const Model& model, BatchSource& source, bool pooled,
+                                   const EvaluationOptions& options, const std::function<bool()>& stop);
 
 }  // namespace densenet

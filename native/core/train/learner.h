@@ -68,7 +68,7 @@ class Learner {
   Loss loss_;
   WeightAverage average_;
   GradientScaler scaler_;
-  at::Generator dropout_generator_;   // on the device
+  at::Generator dropout_generator_;    // on the device
   std::vector<std::int64_t> fitting_;  // the images that memory was last seen to be there for
 };
 

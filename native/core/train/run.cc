@@ -195,7 +195,9 @@ bool Run::evaluate_epoch(EpochEvent& event) {
   }
   const bool pooled = !use && data.features();
   BatchSource& batches = pooled ? *data.features() : data.images();
-  const auto found = evaluate(model, parts_.options.loss, batches, pooled, stop);
+  EvaluationOptions options;
+  options.multi_label = parts_.options.loss.binary();
+  const auto found = evaluate(model, batches, pooled, options, stop);
   if (found) event.validation = found->metrics;
   return found.has_value();
 }

@@ -7,6 +7,7 @@
 #include "core/data/images.h"
 #include "core/model/network.h"
 #include "core/runtime/tensor_copy.h"
+#include "core/train/evaluate.h"
 #include "core/train/feature_cache.h"
 
 namespace densenet {
@@ -14,6 +15,13 @@ namespace densenet {
 void check_dataset(const Dataset& dataset, const Model& model, const char* images, const char* labels) {
   check_finite(view_of(dataset.images), images);
   check_labels(view_of(dataset.labels), model.config().num_classes, labels);
+}
+
+std::optional<Evaluation> evaluate_dataset(const Model& model, const Dataset& dataset, std::int64_t batch_size,
+                                           const EvaluationOptions& options, const std::function<bool()>& stop) {
+  check_dataset(dataset, model, "images", "labels");
+  RunData data(dataset, batch_size, /*smallest=*/1, c10::Device(model.device()));
+  return evaluate(model, data.images(), /*pooled=*/false, options, stop);
 }
 
 RunData::RunData(const Dataset& dataset, std::int64_t batch_size, std::int64_t smallest, c10::Device device)

@@ -7,6 +7,7 @@
 #include "core/data/batches.h"
 #include "core/data/dataset.h"
 #include "core/model/model.h"
+#include "core/train/evaluation.h"
 #include "core/train/loss.h"
 
 namespace densenet {
@@ -39,5 +40,9 @@ class RunData {
 
 /// Checks images and labels on the CPU, before anything is trained. `images` and `labels` are what messages call them.
 void check_dataset(const Dataset& dataset, const Model& model, const char* images, const char* labels);
+
+/// Checks a data set and goes once over it, see `evaluate`.
+std::optional<Evaluation> evaluate_dataset(const Model& model, const Dataset& dataset, std::int64_t batch_size,
+                                           const EvaluationOptions& options, const std::function<bool()>& stop);
 
 }  // namespace densenet

@@ -100,13 +100,11 @@ bool Trainer::fit(const DatasetPtr& train, const DatasetPtr& validation, const F
 }
 
 std::optional<Evaluation> Trainer::evaluate(const DatasetPtr& dataset, std::int64_t batch_size,
-                                            const std::function<bool()>& stop) {
+                                            const EvaluationOptions& options, const std::function<bool()>& stop) {
   Learner& learner = state_->learner;
-  check_dataset(*dataset, learner.model(), "images", "labels");
-  RunData data(*dataset, batch_size, 1, learner.device());
   std::optional<WeightAverage::Use> use;
   if (learner.average().ready()) use.emplace(learner.average(), learner.model().network());
-  return densenet::evaluate(learner.model(), state_->options.loss, data.images(), /*pooled=*/false, stop);
+  return evaluate_dataset(learner.model(), *dataset, batch_size, options, stop);
 }
 
 void Trainer::save(const std::string& path, const std::string& metadata) const {

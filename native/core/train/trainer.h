@@ -8,6 +8,7 @@
 
 #include "core/data/dataset.h"
 #include "core/model/model.h"
+#include "core/train/evaluation.h"
 #include "core/train/learner.h"
 #include "core/train/metrics.h"
 #include "core/train/options.h"
@@ -36,7 +37,7 @@ class Trainer {
   /// Goes once over the data in evaluation mode, with the averaged weights where there are any. `stop` ends it early:
   /// nothing comes back.
   std::optional<Evaluation> evaluate(const DatasetPtr& dataset, std::int64_t batch_size,
-                                     const std::function<bool()>& stop);
+                                     const EvaluationOptions& options, const std::function<bool()>& stop);
 
   /// Writes all that decides how training goes on, between two steps or after a run.
   /// @param metadata A JSON object.
