@@ -87,6 +87,13 @@ template <class T>
 void fill_patch(const OpenGradient<T>& dy, const WinogradTile& tile, std::int64_t pitch, T* patch, std::int64_t ld) {
   if (!tile.inside()) std::fill_n(patch, kPatch * ld, T{0});
   const std::int64_t first = tile.pixel - pitch - 1;
+  for (int row = 0; row < kTileInput; ++row) {  // the next tile's, as a rule the next four columns
+    for (int column = kTileInput; column < kTileInput + kTileOutput; ++column) {
+      const std::int64_t pixel = first + (row * pitch) + column;
+      __builtin_prefetch(dy.g + (pixel * dy.ldg));
+      __builtin_prefetch(dy.x + (pixel * dy.ldx));
+    }
+  }
   for (int row = tile.top; row < tile.bottom; ++row) {
     dy.finish(first + (row * pitch) + tile.left, tile.right - tile.left,
               patch + (((row * kTileInput) + tile.left) * ld), ld);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/engine/buffer.h"
 #include "core/engine/memory_plan.h"
 #include "core/model/initialization.h"
 #include "core/model/names.h"
@@ -61,7 +62,7 @@ bool NetworkImpl::keeps_products(std::int64_t batch, std::int64_t height, std::i
   if (memory.fast < kLittle) return true;
   const std::int64_t free = free_memory();
   // A fifth is left for whatever else the process does.
-  return free == 0 || memory.fast < free / 5 * 4;
+  return free == 0 || memory.fast < (free + engine::kept_buffers()) / 5 * 4;
 }
 
 std::int64_t NetworkImpl::predict_memory(std::int64_t batch, std::int64_t height, std::int64_t width) const {

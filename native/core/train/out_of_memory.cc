@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/engine/buffer.h"
 #include "core/error.h"
 #include "core/runtime/failure.h"
 #include "core/runtime/free_memory.h"
@@ -30,14 +31,17 @@ void refuse_beyond_memory(const Model& model, at::IntArrayRef images) {
   if (model.device() != "cpu") return;
   std::int64_t kept = 0;
   for (const PartPlan& part : model.plan_step(images[0], images[2], images[3])) kept += part.kept;
+  constexpr std::int64_t kLittle = 128'000'000;  // not worth asking the system, which takes as long as a small step
+  if (kept < kLittle) return;
   const std::int64_t reachable = reachable_memory();
-  if (reachable == 0 || kept <= reachable) return;
+  if (reachable == 0 || kept <= reachable + engine::kept_buffers()) return;
   throw_out_of_memory("there is not enough memory for a training step on", model, images);
 }
 
 void rethrow_with_advice(const std::exception_ptr& exception, const Model& model, at::IntArrayRef images) {
   const Failure failure = describe_failure(exception);
   if (std::string_view(failure.code) != code::kOutOfMemory) std::rethrow_exception(exception);
+  engine::release_buffers();
   throw_out_of_memory("the memory ran out in a training step on", model, images);
 }
 
