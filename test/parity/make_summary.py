@@ -1,4 +1,4 @@
-"""Writes fixtures/summary.json: what PyTorch itself counts of networks, part by part.
+"""Writes summary.json: what PyTorch itself counts of networks, part by part.
 
 Run it from this folder: `python make_summary.py`, with the packages that README.md names.
 
@@ -99,7 +99,7 @@ def measure(config: dict, batch: int, height: int, width: int) -> list[dict]:
 def main() -> None:
     torch.manual_seed(0)
     cases = {name: {"config": config, "shape": shape, "parts": measure(config, *shape)} for name, (config, shape) in CASES.items()}
-    path = Path(__file__).parent / "fixtures" / "summary.json"
+    path = Path(__file__).parent / "summary.json"
     path.write_text(json.dumps(cases, indent=1) + "\n")
 
 

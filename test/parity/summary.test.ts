@@ -12,7 +12,7 @@ interface Case {
 
 /** What PyTorch counts, see make_summary.py. */
 const cases = Object.entries(
-  JSON.parse(readFileSync(path.join(__dirname, 'fixtures', 'summary.json'), 'utf8')) as Record<string, Case>,
+  JSON.parse(readFileSync(path.join(__dirname, 'summary.json'), 'utf8')) as Record<string, Case>,
 );
 
 describe.each(cases)('%s', (_, { config, shape: [batch, height, width], parts }) => {

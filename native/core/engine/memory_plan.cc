@@ -17,7 +17,7 @@ constexpr std::int64_t kFloat = 4;
 
 /// Code and tables of libtorch that the first step brings into memory, and what the heap loses between tensors.
 constexpr std::int64_t kOverhead = 24'000'000;
-constexpr double kFragments = 1.13;
+constexpr double kFragments = 1.2;
 
 /// What one block holds.
 struct BlockMemory {
