@@ -54,7 +54,7 @@ async function exhaust(options: CreateOptions, excess: number): Promise<Outcome>
           expect(refused?.message).toContain(`${tooLarge} images of 32×32`);
           expect(unchanged).toBe(true);
           // Not a batch so small that it fits anywhere, and one that does fit.
-          expect(fitting).toBeGreaterThan(tooLarge / excess / 3);
+          expect(fitting).toBeGreaterThan(tooLarge / excess / 4);
           expect(fitting).toBeLessThan(tooLarge);
           expect(again).toBeUndefined();
           expect(copied?.code).toBe('ERR_OUT_OF_MEMORY');

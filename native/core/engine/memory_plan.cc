@@ -15,9 +15,10 @@ namespace {
 
 constexpr std::int64_t kFloat = 4;
 
-/// Code and tables of libtorch that the first step brings into memory, and what the heap loses between tensors.
-constexpr std::int64_t kOverhead = 24'000'000;
-constexpr double kFragments = 1.2;
+/// Code and tables of libtorch that the first step brings into memory, buffers that are kept for the next step while
+/// others are at their peak, and what the heap loses between tensors.
+constexpr std::int64_t kOverhead = 34'000'000;
+constexpr double kFragments = 1.13;
 
 /// What one block holds.
 struct BlockMemory {
