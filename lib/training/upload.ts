@@ -11,7 +11,7 @@ export async function uploadDataset(native: Native, dataset: Dataset, signal?: A
   const { data, shape } = dataset.images;
   try {
     const target = new native.NativeDataset([...shape], isUint8(data));
-    target.writeLabels(dataset.labels);
+    target.writeLabels(dataset.labels as Int32Array);
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     for (let offset = 0; offset < bytes.length; offset += PIECE) {
       target.writeImages(offset, bytes.subarray(offset, offset + PIECE));
