@@ -34,7 +34,7 @@ export type { EpochEvent, History, Metrics, StepEvent, TrainingEvent } from './t
 export type { ClassMetrics, Evaluation } from './training/evaluation';
 export type { TrainingRun } from './training/run';
 export * as datasets from './data';
-export type { ArrayDataset, Dataset } from './data/dataset';
+export type { ArrayDataset, Dataset, LabelledImages, StreamedDataset } from './data/dataset';
 export type { PictureSource } from './data/picture';
 export * as transforms from './data/transforms';
-export type { Transform } from './data/transforms';
+export type { OperationName, Transform } from './data/transforms';

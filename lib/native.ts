@@ -21,10 +21,17 @@ export interface Native {
   manualSeed(seed: number): Promise<void>;
   /** Resizes and crops a decoded picture, height×width×channels of bytes, to channels×height×width. */
   preparePicture(pixels: TensorData, plan: NativePicturePlan): Promise<TensorData>;
+  /** Applies transforms to images N×C×H×W. */
+  augment(images: TensorData, transforms: readonly object[], seed: number): Promise<TensorData>;
   /** Stops every native thread, after the step that it is in. Later calls are not answered. */
   shutDown(): void;
   readonly NativeTrainer: new (model: NativeModel, options: NativeTrainerOptions) => NativeTrainer;
-  readonly NativeDataset: new (imageShape: number[], isUint8: boolean) => NativeDataset;
+  /** With a listener the images are fed in the course of a run; otherwise they are written before. */
+  readonly NativeDataset: new (
+    imageShape: number[],
+    isUint8: boolean,
+    listener?: (event: NativeFeedEvent) => void,
+  ) => NativeDataset;
 }
 
 /** native/core/model/run_options.h */
@@ -103,7 +110,7 @@ export interface NativeFitPlan {
   epochs: number;
   batchSize: number;
   smallestBatch: number;
-  shuffle: boolean;
+  order: 'given' | 'shuffled' | 'balanced';
   augmentations: readonly object[];
   unfreezing: readonly { epoch: number; prefix: string }[];
   featureCacheBytes: number;
@@ -156,4 +163,11 @@ export interface NativeTrainer {
 export interface NativeDataset {
   writeImages(byteOffset: number, piece: Uint8Array): void;
   writeLabels(labels: Int32Array): void;
+  /** An image at a place of a pass; undefined for one that is left out. What belongs to another pass is dropped. */
+  feedImage(pass: number, place: number, image: Uint8Array | undefined): void;
+  /** No event follows. */
+  endFeed(): void;
 }
+
+/** A pass over images in an order begins; or its places below `taken` are done with. native/core/data/feed.h */
+export type NativeFeedEvent = { pass: number; order: number[] } | { pass: number; taken: number };

@@ -1,4 +1,4 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import colors from 'picocolors';
@@ -72,7 +72,10 @@ async function finetune(options: FinetuneOptions): Promise<void> {
       `${options.weights} does not say what size of pictures it is for. Save it again with an imageSize.`,
     );
   const form = { imageSize, resizeSize, interpolation, channels: inChannels as 1 | 3 };
-  const { trainSet, testSet } = await readData(options, form);
+  const { train: trainSet, validation: testSet } = await datasets.imageFolders(options.data, {
+    ...form,
+    seed: options.seed,
+  });
   checkClasses(options.data, trainSet);
   await model.replaceClassifier(trainSet.classes, { seed: options.seed });
   if (!options.json)
@@ -113,24 +116,6 @@ async function open({ weights, variant, device, seed }: FinetuneOptions): Promis
     await model.dispose();
     throw error;
   }
-}
-
-async function readData(
-  { data, seed }: FinetuneOptions,
-  form: datasets.ImageFolderOptions,
-): Promise<{ trainSet: ArrayDataset; testSet: ArrayDataset }> {
-  const entries = await readdir(data, { withFileTypes: true }).catch(() => []);
-  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-  const held = ['val', 'valid', 'validation', 'test'].find((name) => folders.includes(name));
-  if (!folders.includes('train') || held === undefined) {
-    // A folder "train" on its own holds the classes, and is not the only one.
-    const place = folders.join() === 'train' ? path.join(data, 'train') : data;
-    const [trainSet, testSet] = datasets.split(await datasets.imageFolder(place, form), 0.8, { seed });
-    return { trainSet, testSet };
-  }
-  const trainSet = await datasets.imageFolder(path.join(data, 'train'), form);
-  const classes = [...trainSet.classes];
-  return { trainSet, testSet: await datasets.imageFolder(path.join(data, held), { ...form, classes }) };
 }
 
 /** A lone class is always right, and one without pictures is never learned. */

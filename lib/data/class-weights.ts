@@ -4,7 +4,7 @@ import type { Dataset } from './dataset';
 
 /** How many images each class has; where an image may have several labels, it counts for each of them. */
 export function classCounts(dataset: Dataset): number[] {
-  checkDataset(dataset);
+  checkDataset('dataset', dataset);
   const { labels, classes } = dataset;
   const counts = Array<number>(classes.length).fill(0);
   if (typedArrayKind(labels) === 'Int32Array') for (const label of labels) counts[label] = (counts[label] ?? 0) + 1;

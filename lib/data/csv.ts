@@ -2,9 +2,10 @@ import path from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { DenseNetError } from '../errors';
 import { checkNames, checkOptions, checkPath, checkString, didYouMean, invalidArgument, show } from '../validate';
-import type { ArrayDataset } from './dataset';
+import type { ArrayDataset, Dataset, StreamedDataset } from './dataset';
 import { checkPictureSet, checkSetOptions, checkWantedClasses, type PictureSetOptions } from './picture-options';
-import { decodeList, type PictureList } from './picture-list';
+import type { PictureList } from './picture-list';
+import { readList } from './read-list';
 import { readWhole } from './read-file';
 
 /** Options of {@link csv}. */
@@ -38,19 +39,22 @@ export interface CsvLabelList {
 const ownKeys = ['path', 'folder', 'label', 'labels', 'classes', 'delimiter'] as const;
 
 /**
- * A data set from a CSV file (RFC 4180, UTF-8, with a header) that lists pictures and their labels. All pictures are
- * decoded once, into memory.
+ * A data set from a CSV file (RFC 4180, UTF-8, with a header) that lists pictures and their labels. Pictures are
+ * decoded as {@link imageFolder} does it.
  *
  * @param file A line a picture.
  * @throws DenseNetError `ERR_FILE`, `ERR_FILE_FORMAT` where it is no CSV, `ERR_DATASET` with every fault of its lines and
  *   pictures that was found, `ERR_OUT_OF_MEMORY`.
  */
-export async function csv(file: string, options?: CsvOptions): Promise<ArrayDataset> {
+export async function csv(file: string, options: CsvOptions & { decode: 'ahead' }): Promise<StreamedDataset>;
+export async function csv(file: string, options?: CsvOptions & { decode?: 'now' }): Promise<ArrayDataset>;
+export async function csv(file: string, options?: CsvOptions): Promise<Dataset>;
+export async function csv(file: string, options?: CsvOptions): Promise<Dataset> {
   checkPath('file', file);
   const given = checkSetOptions(options, ownKeys);
   const plan = checkPictureSet(given);
   checkColumns(given);
-  return decodeList(listCsv(file, (await readWhole(file)).toString('utf8'), given), plan);
+  return readList(listCsv(file, (await readWhole(file)).toString('utf8'), given), plan);
 }
 
 function checkColumns({ path: column, folder, label, labels, delimiter, classes }: CsvOptions): void {

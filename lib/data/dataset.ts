@@ -27,5 +27,25 @@ export interface ArrayDataset extends LabelledImages {
   readonly images: TensorData;
 }
 
+/**
+ * Labelled images that need not fit into memory: each is read when a run comes to it, some ahead of the step that needs
+ * it. An epoch reads each image once, in the epoch's own order.
+ */
+export interface StreamedDataset extends LabelledImages {
+  readonly kind: 'streamed';
+  /** C×H×W, of every image. */
+  readonly imageShape: readonly [number, number, number];
+  /** `uint8` for raw pixels, `float32` for floats that are used as they are. */
+  readonly dtype: 'uint8' | 'float32';
+  /**
+   * Reads an image: C·H·W values. Several reads run at once.
+   *
+   * @param index From 0 to below `size`.
+   * @param signal Aborted when nobody needs the image any longer.
+   * @returns `undefined` leaves the image out of this pass. What it rejects with ends the run.
+   */
+  read(index: number, signal: AbortSignal): Promise<Uint8Array | Float32Array | undefined>;
+}
+
 /** Whatever `Trainer.fit` and `Trainer.evaluate` take. */
-export type Dataset = ArrayDataset;
+export type Dataset = ArrayDataset | StreamedDataset;

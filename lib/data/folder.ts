@@ -1,10 +1,11 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { checkInteger, checkNumber, checkString } from '../validate';
-import type { ArrayDataset } from './dataset';
+import type { ArrayDataset, Dataset, StreamedDataset } from './dataset';
 import { cannotRead } from './faults';
 import { checkPictureSet, checkSetOptions, checkWantedClasses, type PictureSetOptions } from './picture-options';
-import { chooseFrom, decodeList, type PictureList } from './picture-list';
+import { chooseFrom, type PictureList } from './picture-list';
+import { readList } from './read-list';
 import { partition } from './split';
 
 /** Options of {@link imageFolder}. */
@@ -49,19 +50,28 @@ const unread = new Set([
 export const validationNames = ['val', 'valid', 'validation', 'test'];
 
 /**
- * A data set from a folder that has one folder of pictures for each class, as torchvision's ImageFolder. All pictures
- * are decoded once, into memory: height·width·channels bytes each.
+ * A data set from a folder that has one folder of pictures for each class, as torchvision's ImageFolder. Pictures are
+ * decoded once, into memory, height·width·channels bytes each; or, with `decode: 'ahead'`, while a run goes on.
  *
  * @param folder Its folders are the classes; pictures may lie deeper inside, and links are followed. Other files are
  *   passed over, but for pictures of a kind that is not read, which are faults.
  * @throws DenseNetError `ERR_FILE` when it cannot be read; `ERR_DATASET` with every fault that was found, all at once;
  *   `ERR_OUT_OF_MEMORY` when the images would not fit.
  */
-export async function imageFolder(folder: string, options?: ImageFolderOptions): Promise<ArrayDataset> {
+export async function imageFolder(
+  folder: string,
+  options: ImageFolderOptions & { decode: 'ahead' },
+): Promise<StreamedDataset>;
+export async function imageFolder(
+  folder: string,
+  options?: ImageFolderOptions & { decode?: 'now' },
+): Promise<ArrayDataset>;
+export async function imageFolder(folder: string, options?: ImageFolderOptions): Promise<Dataset>;
+export async function imageFolder(folder: string, options?: ImageFolderOptions): Promise<Dataset> {
   checkString('folder', folder);
   const given = checkSetOptions(options, ['classes']);
   const plan = checkPictureSet(given);
-  return decodeList(await listFolder(folder, checkWantedClasses(given.classes, 'of folders')), plan);
+  return readList(await listFolder(folder, checkWantedClasses(given.classes, 'of folders')), plan);
 }
 
 /**
@@ -72,8 +82,17 @@ export async function imageFolder(folder: string, options?: ImageFolderOptions):
  */
 export async function imageFolders(
   folder: string,
+  options: ImageFoldersOptions & { decode: 'ahead' },
+): Promise<TrainAndValidation<StreamedDataset>>;
+export async function imageFolders(
+  folder: string,
+  options?: ImageFoldersOptions & { decode?: 'now' },
+): Promise<TrainAndValidation<ArrayDataset>>;
+export async function imageFolders(folder: string, options?: ImageFoldersOptions): Promise<TrainAndValidation<Dataset>>;
+export async function imageFolders(
+  folder: string,
   options?: ImageFoldersOptions,
-): Promise<TrainAndValidation<ArrayDataset>> {
+): Promise<TrainAndValidation<Dataset>> {
   checkString('folder', folder);
   const given = checkSetOptions(options, ['classes', 'holdOut', 'seed']);
   const plan = checkPictureSet(given);
@@ -81,7 +100,7 @@ export async function imageFolders(
   checkNumber('holdOut', holdOut, 0, 1, true);
   checkInteger('seed', seed, 0, 0xffffffff);
   const { train, validation } = await listParts(folder, checkWantedClasses(given.classes, 'of folders'), holdOut, seed);
-  return { train: await decodeList(train, plan), validation: await decodeList(validation, plan) };
+  return { train: await readList(train, plan), validation: await readList(validation, plan) };
 }
 
 async function listParts(

@@ -4,7 +4,7 @@ import { checkOptions, checkSignal, invalidArgument, typedArrayKind } from '../v
 import { fromArrays } from './arrays';
 import type { ArrayDataset } from './dataset';
 import { isPictureSource, readPicture, type PictureSource } from './picture';
-import { checkPictureSet, checkWantedClasses, pictureSetKeys, type PictureSetOptions } from './picture-options';
+import { checkPictureSet, checkWantedClasses, type PictureSetOptions } from './picture-options';
 
 /** One image and its class. */
 export interface LabelledImage {
@@ -15,7 +15,7 @@ export interface LabelledImage {
 }
 
 /** Options of {@link fromIterable}; those of pictures count for encoded ones. */
-export interface IterableOptions extends Omit<PictureSetOptions, 'broken' | 'onProgress'> {
+export interface IterableOptions extends Omit<PictureSetOptions, 'broken' | 'onProgress' | 'decode' | 'cache'> {
   /** The classes' names in the order of their indices; default `0`, `1`, … up to the highest label. */
   classes?: string[];
 }
@@ -33,8 +33,16 @@ export async function fromIterable(
   source: AsyncIterable<LabelledImage> | Iterable<LabelledImage>,
   options?: IterableOptions,
 ): Promise<ArrayDataset> {
-  const keys = pictureSetKeys.filter((key) => key !== 'broken' && key !== 'onProgress');
-  const given = checkOptions('options', options, [...keys, 'classes']);
+  const keys = [
+    'imageSize',
+    'resizeSize',
+    'interpolation',
+    'channels',
+    'limitInputPixels',
+    'signal',
+    'classes',
+  ] as const;
+  const given = checkOptions('options', options, keys);
   const { form } = checkPictureSet(given);
   const signal = checkSignal('signal', given.signal);
   const classes = checkWantedClasses(given.classes, 'of classes');

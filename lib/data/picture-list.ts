@@ -22,7 +22,7 @@ export interface PictureList {
   broken: string[];
 }
 
-const SKIP_ADVICE = "Mend them, or pass broken: 'skip' to leave out pictures that cannot be read.";
+export const SKIP_ADVICE = "Mend them, or pass broken: 'skip' to leave out pictures that cannot be read.";
 
 /** Some of a list, in the order of the indices. */
 export function chooseFrom(list: PictureList, indices: readonly number[]): PictureList {
@@ -53,22 +53,25 @@ export function chooseLabels<Labels extends Int32Array | Float32Array>(
  */
 export async function refuseFaultyList(list: PictureList, { form, signal }: PictureSetPlan): Promise<void> {
   if (list.faults.length === 0) return;
-  const broken = [...list.broken, ...(await inspectAll(list.files, form.limitInputPixels, signal))];
+  const found = await inspectAll(list.files, form.limitInputPixels, signal);
+  const broken = [...list.broken, ...found.values()];
   refuseFaults(list.place, [...list.faults, ...broken], 'Mend them, or leave out what they name.');
 }
 
-/** What the headers of pictures show to be wrong. */
+/** What the headers of pictures show to be wrong, by the places of the files in the list. */
 export async function inspectAll(
   files: readonly string[],
   limit: number | undefined,
   signal: AbortSignal | undefined,
-): Promise<string[]> {
-  const faults: string[] = [];
+  onProgress?: (done: number, total: number) => void,
+): Promise<Map<number, string>> {
+  const faults = new Map<number, string>();
   for (let start = 0; start < files.length; start += AT_ONCE) {
     signal?.throwIfAborted();
     const group = files.slice(start, start + AT_ONCE);
     const found = await Promise.all(group.map((file) => inspectPicture(file, limit).catch(pictureFault)));
-    for (const fault of found) if (fault !== undefined) faults.push(fault.message);
+    for (const [index, fault] of found.entries()) if (fault !== undefined) faults.set(start + index, fault.message);
+    onProgress?.(Math.min(start + AT_ONCE, files.length), files.length);
   }
   return faults;
 }

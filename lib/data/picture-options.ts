@@ -1,4 +1,5 @@
-import { checkInteger, checkOneOf, checkOptions, checkSignal, invalidArgument } from '../validate';
+import { checkInteger, checkOneOf, checkOptions, checkPath, checkSignal, invalidArgument } from '../validate';
+import type { CacheOption } from './picture-cache';
 import { MOST_PIXELS, type PictureForm } from './picture';
 
 /** Options of every data set that is made of encoded pictures. */
@@ -13,6 +14,16 @@ export interface PictureSetOptions {
   channels?: 1 | 3;
   /** The most pixels (width × height) that a picture may claim, default 268,402,689 (sharp's own). */
   limitInputPixels?: number;
+  /**
+   * When pictures are decoded: all of them `now`, the default, into memory; or each when a run comes to it, some `ahead`
+   * of the step that needs it, for pictures that do not fit into memory.
+   */
+  decode?: 'now' | 'ahead';
+  /**
+   * With `decode: 'ahead'`: where decoded pictures are kept for later epochs. `none`, the default; in `memory`, as far
+   * as there is some; or in a `folder`, which later runs find too: height·width·channels bytes each.
+   */
+  cache?: CacheOption;
   /** What becomes of pictures that cannot be read: `refuse` the data set (the default), or `skip` and count them. */
   broken?: 'refuse' | 'skip';
   /** Told after each group of pictures. */
@@ -26,6 +37,8 @@ export type SizedForm = PictureForm & { size: [number, number] };
 /** {@link PictureSetOptions}, checked and complete. */
 export interface PictureSetPlan {
   form: SizedForm;
+  decode: 'now' | 'ahead';
+  cache: CacheOption;
   broken: 'refuse' | 'skip';
   onProgress: ((done: number, total: number) => void) | undefined;
   signal: AbortSignal | undefined;
@@ -37,6 +50,8 @@ export const pictureSetKeys = [
   'interpolation',
   'channels',
   'limitInputPixels',
+  'decode',
+  'cache',
   'broken',
   'onProgress',
   'signal',
@@ -58,7 +73,17 @@ export function checkPictureSet(given: PictureSetOptions): PictureSetPlan {
     throw invalidArgument('onProgress', 'a function', onProgress);
   const size: [number, number] = [imageSize[0], imageSize[1]];
   const form = { channels, size, resizeSize, interpolation, limitInputPixels };
-  return { form, broken, onProgress, signal: checkSignal('signal', given.signal) };
+  const { decode = 'now', cache = 'none' } = given;
+  checkOneOf('decode', decode, ['now', 'ahead']);
+  checkCache(cache, decode);
+  return { form, decode, cache, broken, onProgress, signal: checkSignal('signal', given.signal) };
+}
+
+function checkCache(cache: CacheOption, decode: 'now' | 'ahead'): void {
+  if (typeof cache === 'string') checkOneOf('cache', cache, ['none', 'memory']);
+  else checkPath('cache.folder', checkOptions('cache', cache, ['folder']).folder);
+  if (cache !== 'none' && decode === 'now')
+    throw invalidArgument('cache', "left out where decode is 'now', which keeps all pictures in memory", cache);
 }
 
 /** Checks a class list that a data set of files is asked for. */

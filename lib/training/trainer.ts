@@ -1,4 +1,5 @@
-import { checkTransforms, type Transform } from '../data/transform';
+import { checkDataset } from '../data/check';
+import { checkTransforms, shapeAfter, toNative, type Transform } from '../data/transform';
 import type { Dataset } from '../data/dataset';
 import { toIndices } from '../data/labels';
 import { DenseNetError, toDenseNetError } from '../errors';
@@ -6,7 +7,7 @@ import { checkImageLength, finalLength } from '../model/config';
 import type { DenseNet } from '../model/densenet';
 import { handleOf, type ModelHandle } from '../model/handle';
 import { stagesOf } from '../model/stages';
-import type { NativeFitPlan, NativeTrainer } from '../native';
+import type { NativeDataset, NativeFitPlan, NativeTrainer } from '../native';
 import { checkImages, type TensorData } from '../tensor';
 import {
   checkBoolean,
@@ -22,7 +23,7 @@ import type { EpochEvent, History, TrainingEvent } from './events';
 import { resolveTrainerOptions, type TrainerOptions } from './options';
 import { Run, type TrainingRun } from './run';
 import { checkUnfreezing, type Unfreezing } from './unfreezing';
-import { uploadDataset } from './upload';
+import { prepareDataset, type PreparedDataset } from './upload';
 
 /** A batch for {@link Trainer.step}. */
 export interface LabelledBatch {
@@ -50,8 +51,11 @@ export interface FitOptions {
   batchSize: number;
   /** Evaluated after each epoch. */
   validation?: Dataset;
-  /** Whether each epoch has an order of its own; default true. */
-  shuffle?: boolean;
+  /**
+   * Whether each epoch has an order of its own; default true. `balanced`: as many images, drawn with replacement so that
+   * an image of every class is as probable as of every other (as PyTorch's WeightedRandomSampler).
+   */
+  shuffle?: boolean | 'balanced';
   /** Random changes of the training images, in order; default none. */
   augment?: Transform[];
   /** Parts that begin to learn in the course of the run, see {@link gradualUnfreezing}; default none. */
@@ -138,22 +142,30 @@ export class Trainer {
     const trainer = this.#attach();
     const stop = (): void => trainer.stop();
     signal?.addEventListener('abort', stop, { once: true });
+    const failures: unknown[] = [];
+    const onFailure = (reason: unknown): void => {
+      failures.push(reason);
+      stop();
+    };
+    let prepared: PreparedDataset | undefined;
     try {
       const evaluation = await this.#handle.callPrepared(
-        () => uploadDataset(this.#handle.core, data, signal),
+        async () => (prepared = await prepareDataset(this.#handle.core, data, { batchSize, onFailure, signal })),
         async (_, dataset) => {
           // Those of this moment: a call behind this one may change them while it runs.
           const { classes, numClasses } = this.#handle.config;
           const labels = classes ?? Array.from({ length: numClasses }, (_, index) => String(index));
-          return { found: await trainer.evaluate(dataset, batchSize), labels };
+          return { found: await trainer.evaluate(dataset.native, batchSize), labels };
         },
       );
       signal?.throwIfAborted();
+      if (failures.length > 0) throw toDenseNetError(failures[0]);
       if (evaluation.found === undefined)
         throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of during the evaluation.');
       return toEvaluation(evaluation.found, evaluation.labels);
     } finally {
       signal?.removeEventListener('abort', stop);
+      prepared?.close();
     }
   }
 
@@ -176,6 +188,14 @@ export class Trainer {
       },
     };
     let reached = 0;
+    const prepared: PreparedDataset[] = [];
+    const prepare = async (dataset: Dataset): Promise<NativeDataset> => {
+      const { batchSize } = plan;
+      const onFailure = (reason: unknown): void => control.abort(toDenseNetError(reason));
+      const made = await prepareDataset(this.#handle.core, dataset, { batchSize, onFailure, signal: control.signal });
+      prepared.push(made);
+      return made.native;
+    };
     try {
       const trainer = this.#attach();
       const epochs: EpochEvent[] = [];
@@ -184,10 +204,7 @@ export class Trainer {
       control.signal.addEventListener('abort', stop, { once: true });
       const completed = await this.#handle
         .callPrepared(
-          async () => {
-            const train = await uploadDataset(this.#handle.core, data, control.signal);
-            return { train, held: validation && (await uploadDataset(this.#handle.core, validation, control.signal)) };
-          },
+          async () => ({ train: await prepare(data), held: validation && (await prepare(validation)) }),
           (_, { train, held }) => {
             started = performance.now();
             return trainer.fit(train, held, plan, (event) => {
@@ -203,6 +220,7 @@ export class Trainer {
     } catch (error) {
       throw control.signal.aborted && error === control.signal.reason ? error : toDenseNetError(error);
     } finally {
+      for (const one of prepared) one.close();
       for (const { epoch, prefix } of plan.unfreezing) if (epoch <= reached) this.#handle.setTrainable(prefix, true);
       this.#handle.run = undefined;
       finish();
@@ -223,18 +241,23 @@ export class Trainer {
     const { epochs, batchSize, validation, shuffle = true, augment, cacheFeatures = 'auto', signal } = given;
     checkInteger('epochs', epochs, 1);
     checkInteger('batchSize', batchSize, 1);
-    checkBoolean('shuffle', shuffle);
+    if (shuffle !== 'balanced') checkBoolean('shuffle', shuffle);
     if (cacheFeatures !== 'auto') checkBoolean('cacheFeatures', cacheFeatures);
-    const { shape } = this.#checkDataset('data', data);
-    this.#checkTrainable(shape, Math.min(batchSize, data.size));
+    const shape = this.#checkDataset('data', data);
+    if (shuffle === 'balanced' && typedArrayKind(data.labels) !== 'Int32Array')
+      throw invalidArgument('shuffle', 'true or false where an image may have several labels', shuffle);
+    const augmentations = checkTransforms('augment', augment);
+    // What the network gets; the original is checked too, since a validation set has it.
+    const trained = shapeAfter(shape, augmentations);
+    this.#checkTrainable(trained, Math.min(batchSize, data.size));
     if (validation !== undefined) this.#checkDataset('validation', validation);
     return {
       epochs,
       batchSize,
-      shuffle,
+      order: shuffle === 'balanced' ? shuffle : shuffle ? 'shuffled' : 'given',
       // A single image whose last feature map is one pixel gives batch norm nothing to take statistics of.
-      smallestBatch: this.#finalPixels(shape) === 1 ? 2 : 1,
-      augmentations: checkTransforms('augment', augment),
+      smallestBatch: this.#finalPixels(trained) === 1 ? 2 : 1,
+      augmentations: toNative(augmentations),
       unfreezing: checkUnfreezing(given.unfreeze, (prefix) => this.#handle.checkPrefix(prefix)),
       featureCacheBytes: cacheFeatures === 'auto' ? AUTO_CACHE_BYTES : cacheFeatures ? Number.MAX_SAFE_INTEGER : 0,
       ...(validation === undefined ? {} : { validation }),
@@ -242,18 +265,10 @@ export class Trainer {
     };
   }
 
-  #checkDataset(name: string, dataset: Dataset): TensorData {
-    if (typeof dataset !== 'object' || (dataset as unknown) === null || (dataset.kind as unknown) !== 'array')
-      throw invalidArgument(name, 'a data set, such as one of datasets.fromArrays', dataset);
-    const images = checkImages(`${name}.images`, dataset.images, this.#handle.config.inChannels);
-    checkImageLength(this.#handle.config, images.shape);
-    if (typedArrayKind(dataset.labels) !== 'Int32Array' || dataset.labels.length !== images.shape[0])
-      throw invalidArgument(
-        `${name}.labels`,
-        `an Int32Array of ${images.shape[0]} class indices, one an image`,
-        dataset.labels,
-      );
-    return images;
+  #checkDataset(name: string, dataset: Dataset): number[] {
+    const shape = checkDataset(name, dataset, this.#handle.config.inChannels);
+    checkImageLength(this.#handle.config, shape);
+    return shape;
   }
 
   #finalPixels(shape: readonly number[]): number {

@@ -9,6 +9,17 @@
 
 namespace densenet {
 
+std::int64_t next_count(std::int64_t left, std::int64_t batch_size, std::int64_t smallest) {
+  const std::int64_t count = std::min(batch_size, left);
+  return left - count < smallest ? left : count;
+}
+
+std::int64_t count_steps(std::int64_t size, std::int64_t batch_size, std::int64_t smallest) {
+  const std::int64_t whole = size / batch_size;
+  const std::int64_t rest = size % batch_size;
+  return rest >= smallest || (rest > 0 && whole == 0) ? whole + 1 : whole;
+}
+
 TensorBatches::TensorBatches(at::Tensor images, at::Tensor labels, std::int64_t batch_size, std::int64_t smallest,
                              c10::Device device)
     : images_(std::move(images)),
@@ -17,22 +28,14 @@ TensorBatches::TensorBatches(at::Tensor images, at::Tensor labels, std::int64_t 
       smallest_(smallest),
       device_(device) {}
 
-void TensorBatches::start_epoch(at::Generator* shuffle) {
+void TensorBatches::start_epoch(const at::Tensor& order) {
   position_ = 0;
-  order_ = shuffle == nullptr ? at::Tensor() : at::randperm(size(), *shuffle, at::TensorOptions().dtype(at::kLong));
-}
-
-std::int64_t TensorBatches::steps() const {
-  const std::int64_t whole = size() / batch_size_;
-  const std::int64_t rest = size() % batch_size_;
-  return rest >= smallest_ || (rest > 0 && whole == 0) ? whole + 1 : whole;
+  order_ = order;
 }
 
 std::optional<Batch> TensorBatches::next() {
-  const std::int64_t left = size() - position_;
-  if (left <= 0) return std::nullopt;
-  std::int64_t count = std::min(batch_size_, left);
-  if (left - count < smallest_) count = left;
+  const std::int64_t count = next_count(size() - position_, batch_size_, smallest_);
+  if (count == 0) return std::nullopt;
   at::Tensor images;
   at::Tensor labels;
   if (order_.defined()) {

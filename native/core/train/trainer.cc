@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/data/batches.h"
+#include "core/data/feed_batches.h"
 #include "core/data/images.h"
 #include "core/error.h"
 #include "core/model/network.h"
@@ -43,7 +44,7 @@ at::Generator make_generator(c10::Device device, std::uint64_t seed) {
 }
 
 void check_dataset(const Dataset& dataset, const Model& model, const char* images, const char* labels) {
-  check_finite(view_of(dataset.images), images);
+  if (!dataset.feed) check_finite(view_of(dataset.images), images);  // a feed's are checked as they come
   check_labels(view_of(dataset.labels), model.config().num_classes, labels);
 }
 
@@ -57,14 +58,19 @@ std::vector<double> rates_at(const ScheduleOptions& schedule, std::vector<double
 /// Where a data set's batches come from in a run: from its images, or from the features that were computed once.
 class RunData {
  public:
-  RunData(const Dataset& dataset, std::int64_t batch_size, std::int64_t smallest, c10::Device device)
-      : labels_(view_of(dataset.labels)),
-        batch_size_(batch_size),
-        smallest_(smallest),
-        device_(device),
-        images_(view_of(dataset.images), labels_, batch_size, smallest, device) {}
+  RunData(const Dataset& dataset, std::int64_t batch_size, std::int64_t smallest, c10::Device device,
+          const Patience& patience)
+      : labels_(view_of(dataset.labels)), batch_size_(batch_size), smallest_(smallest), device_(device) {
+    if (dataset.feed) {
+      images_ = std::make_unique<FeedBatches>(dataset.feed, labels_, batch_size, smallest, device, patience);
+    } else {
+      images_ = std::make_unique<TensorBatches>(view_of(dataset.images), labels_, batch_size, smallest, device);
+    }
+  }
 
-  TensorBatches& images() { return images_; }
+  BatchSource& images() { return *images_; }
+
+  [[nodiscard]] const at::Tensor& labels() const { return labels_; }
 
   /// The batches of the features, once they were kept.
   std::optional<TensorBatches>& features() { return features_; }
@@ -76,7 +82,7 @@ class RunData {
   std::int64_t batch_size_;
   std::int64_t smallest_;
   c10::Device device_;
-  TensorBatches images_;
+  std::unique_ptr<BatchSource> images_;
   std::optional<TensorBatches> features_;
 };
 
@@ -177,7 +183,8 @@ bool Trainer::State::prepare_features(RunData& data, std::int64_t most_bytes, co
   const std::int64_t bytes = data.images().size() * network.feature_channels() * std::int64_t{sizeof(float)};
   if (!fixed || data.features() || bytes > most_bytes) return true;
   std::optional<at::Tensor> features = compute_features(network, model->config(), data.images(), stop);
-  if (features) data.keep(std::move(*features));
+  // Where a feed left images out the rows are not the labels' any longer.
+  if (features && features->size(0) == data.images().size()) data.keep(std::move(*features));
   return features.has_value();
 }
 
@@ -194,12 +201,13 @@ std::optional<Evaluation> Trainer::State::evaluate(BatchSource& source, bool poo
   const ModelConfig& config = model->config();
   EvaluationSum sum(config.num_classes);
   network.eval();
-  source.start_epoch(nullptr);
+  source.start_epoch({});
   while (const std::optional<Batch> batch = source.next()) {
     if (stop()) return std::nullopt;
     sum.add(pooled ? network.classify(batch->images) : network.forward(to_network_input(batch->images, config)),
             batch->labels);
   }
+  if (stop()) return std::nullopt;  // a feed's batches end with the waiting for them, too
   return sum.result();
 }
 
@@ -225,9 +233,10 @@ bool Trainer::fit(const DatasetPtr& train, const DatasetPtr& validation, const F
   check_dataset(*train, *state.model, "training images", "training labels");
   if (validation) check_dataset(*validation, *state.model, "validation images", "validation labels");
   state.optimizer.follow(state.model->network());
-  RunData data(*train, plan.batch_size, plan.smallest_batch, state.device);
+  const Patience patience{.stop = stop, .pause = [&] { observer.pause(); }};
+  RunData data(*train, plan.batch_size, plan.smallest_batch, state.device, patience);
   std::optional<RunData> held;
-  if (validation) held.emplace(*validation, plan.batch_size, 1, state.device);
+  if (validation) held.emplace(*validation, plan.batch_size, 1, state.device, patience);
   for (std::int64_t epoch = 0; epoch < plan.epochs; ++epoch) {
     if (stop()) return false;
     state.unfreeze(plan, epoch + 1);
@@ -238,13 +247,13 @@ bool Trainer::fit(const DatasetPtr& train, const DatasetPtr& validation, const F
     const std::int64_t most_bytes = plan.augmentations.empty() ? plan.feature_cache_bytes : 0;
     if (!state.prepare_features(data, most_bytes, stop)) return false;
     const bool pooled = data.features().has_value();
-    TensorBatches& batches = pooled ? *data.features() : data.images();
+    BatchSource& batches = pooled ? *data.features() : data.images();
     MetricsSum sum;
     std::int64_t images = 0;
-    batches.start_epoch(plan.shuffle ? &state.data_generator : nullptr);
-    for (std::int64_t step = 1; step <= batches.steps(); ++step) {
-      if (stop()) return false;
+    batches.start_epoch(draw_order(plan.order, data.labels(), state.data_generator));
+    for (std::int64_t step = 1; !stop(); ++step) {
       std::optional<Batch> batch = batches.next();
+      if (!batch) break;
       if (!pooled) batch->images = augment(batch->images, plan.augmentations, state.data_generator);
       const StepResult result = state.train_on(*batch, pooled, rates);
       sum.add(result.loss, result.correct, result.size);
@@ -257,6 +266,7 @@ bool Trainer::fit(const DatasetPtr& train, const DatasetPtr& validation, const F
                         .images_per_second = static_cast<double>(images) / seconds_since(start)});
       observer.pause();
     }
+    if (stop()) return false;
     EpochEvent event{.epoch = epoch + 1, .train = sum.result(), .validation = {}, .seconds = 0.0};
     if (held) {
       if (!state.prepare_features(*held, plan.feature_cache_bytes, stop)) return false;
@@ -274,7 +284,7 @@ bool Trainer::fit(const DatasetPtr& train, const DatasetPtr& validation, const F
 std::optional<Evaluation> Trainer::evaluate(const DatasetPtr& dataset, std::int64_t batch_size,
                                             const std::function<bool()>& stop) {
   check_dataset(*dataset, *state_->model, "images", "labels");
-  RunData data(*dataset, batch_size, 1, state_->device);
+  RunData data(*dataset, batch_size, 1, state_->device, {.stop = stop});
   return state_->evaluate(data.images(), /*pooled=*/false, stop);
 }
 
