@@ -8,6 +8,7 @@ export { manualSeed, runtimeInfo, type RuntimeInfo } from './runtime/info';
 export { DenseNet, type CreateOptions } from './model/densenet';
 export type { Device } from './model/run-options';
 export type { ClassProbability, Prediction, PredictInput, PredictOptions } from './model/prediction';
+export type { GradCamOptions, HeatMap } from './model/grad-cam';
 export type { ModelConfig, Normalization } from './model/config';
 export type { FeatureInfo, FeatureOptions } from './model/feature-info';
 export { variantNames, type Variant } from './model/variants';

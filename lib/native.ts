@@ -87,6 +87,14 @@ export interface NativeModel {
   /** `outputStride`: 0 for the network's own. */
   features(images: TensorData, taps: string[], outputStride: number): Promise<[string, TensorData][]>;
   predict(images: TensorData, k: number): Promise<NativeTopClasses>;
+  /** A heat map N×height×width of a class for each image; -1 for the most probable. See `GradCamOptions`. */
+  gradCam(
+    images: TensorData,
+    part: string,
+    classes: number[],
+    fullSize: boolean,
+    asBytes: boolean,
+  ): Promise<{ maps: TensorData; classes: number[] }>;
   state(): Promise<[string, TensorData][]>;
   gradients(): Promise<[string, TensorData][]>;
   /** Takes the entries' tensors, and sets the named ones to 0: all or none. */

@@ -254,6 +254,8 @@ std::vector<FilePiece> to_file_pieces(const Napi::Array& array) {
   return pieces;
 }
 
+std::vector<std::int64_t> to_integers(const Napi::Array& array) { return numbers<std::int64_t>(array); }
+
 std::vector<std::string> to_strings(const Napi::Array& array) {
   std::vector<std::string> strings;
   strings.reserve(array.Length());

@@ -28,6 +28,7 @@ std::vector<Augmentation> to_augmentations(const Napi::Array& array);
 PicturePlan to_picture_plan(const Napi::Object& object);
 std::vector<TensorEntry> to_tensor_entries(const Napi::Array& array);
 std::vector<FilePiece> to_file_pieces(const Napi::Array& array);
+std::vector<std::int64_t> to_integers(const Napi::Array& array);
 std::vector<std::string> to_strings(const Napi::Array& array);
 
 /// A seed, from a number; nothing from undefined.
