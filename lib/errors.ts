@@ -44,6 +44,8 @@ export type ErrorCode =
   | 'ERR_FILE'
   /** A file is not in the format that it should be in, or is damaged. */
   | 'ERR_FILE_FORMAT'
+  /** Another run writes to the same folder. */
+  | 'ERR_LOCKED'
   /** A file's tensors do not fit the model. */
   | 'ERR_WEIGHTS_MISMATCH'
   /** libtorch reported an error that has no code of its own here. */

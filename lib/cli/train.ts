@@ -1,42 +1,64 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import colors from 'picocolors';
-import { DenseNet } from '../model/densenet';
+import type { ArrayDataset, Dataset } from '../data/dataset';
+import { DenseNet, type CreateOptions } from '../model/densenet';
 import type { Device } from '../model/run-options';
-import * as datasets from '../data';
-import type { ArrayDataset } from '../data/dataset';
-import { digitsRecipe } from './recipe';
+import { variantNames, type Variant } from '../model/variants';
 import { runtimeInfo } from '../runtime/info';
 import { Trainer } from '../training/trainer';
 import type { Evaluation } from '../training/evaluation';
 import type { History } from '../training/events';
-import { dataOption, deviceOption, jsonOption, positiveNumber, wholeNumber } from './arguments';
+import type { TrainerOptions } from '../training/options';
+import {
+  dataOption,
+  deviceOption,
+  imageSize,
+  jsonOption,
+  pictureOptions,
+  positiveNumber,
+  wholeNumber,
+} from './arguments';
+import { mergeConfig, readConfigFile } from './config-file';
+import { augmentHelp, openData, toDataOptions, toTransforms, type DataFlags, type DataOptions } from './data';
 import { follow } from './follow';
+import { defaultRecipe, digitsRecipe } from './recipe';
+import { RunFolder } from './run-folder';
 import { count, duration, percent, printTable } from './terminal';
 
-interface TrainOptions {
-  data: 'digits';
+interface TrainOptions extends DataFlags {
+  variant?: Variant;
+  model?: CreateOptions;
+  trainer?: Partial<TrainerOptions>;
+  augment?: string | unknown[];
   epochs: number;
   batchSize: number;
   lr: number;
+  balanced: boolean;
   seed: number;
   device: Device;
-  out: string;
+  out?: string;
+  config?: string;
   json: boolean;
 }
 
 /** `densenet train` */
 export function trainCommand(): Command {
-  return new Command('train')
-    .description('train a DenseNet, and save its weights')
-    .addOption(dataOption())
+  const command = new Command('train')
+    .description('train a DenseNet, and save its weights and how it went')
+    .addOption(dataOption().default('digits'))
+    .addOption(new Option('--variant <name>', 'the network; default by the size of the images').choices(variantNames))
+    .option('--image-size <size>', 'what pictures are brought to, such as 224 or 224x180, height first', imageSize)
+    .option('--channels <n>', '1 for grey, 3 for RGB', wholeNumber(1))
+    .option('--augment <list>', augmentHelp)
+    .option('--balanced', 'draw images so that every class is as frequent as every other', false)
     .option('--epochs <n>', 'how often to go through the data', wholeNumber(1), digitsRecipe.epochs)
     .option('--batch-size <n>', 'images a step', wholeNumber(2), digitsRecipe.batchSize)
     .option('--lr <rate>', 'the learning rate at the start', positiveNumber, digitsRecipe.lr)
-    .option('--seed <n>', 'decides weights, order and augmentation', wholeNumber(0), 1)
+    .option('--seed <n>', 'decides weights, order, augmentation and split', wholeNumber(0), 1)
     .addOption(deviceOption())
-    .option('--out <folder>', 'where weights and a sample picture go', path.join('runs', 'digits'))
+    .option('--out <folder>', 'where the run goes; default runs/ and the name of the data');
+  return pictureOptions(command)
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -46,63 +68,126 @@ Ctrl-C ends the run after its step and saves the weights as they are; a second C
 Examples:
   $ densenet train
   $ densenet train --epochs 10 --out runs/short
+  $ densenet train --data flowers --image-size 64 --augment resizedcrop,flip --decode ahead
+  $ densenet train --config run.json
   $ densenet train --json | jq 'select(.type == "epoch")'
 `,
     )
     .action(train);
 }
 
-async function train(options: TrainOptions): Promise<void> {
-  const [trainSet, testSet] = await Promise.all([datasets.digits('train'), datasets.digits('test')]);
-  await mkdir(options.out, { recursive: true });
-  await using model = await DenseNet.create({ ...digitsRecipe.model, device: options.device, seed: options.seed });
-  await introduce(model, trainSet, testSet, options);
-  const trainer = new Trainer(model, digitsRecipe.trainer(options));
-  const { epochs, batchSize } = options;
-  const plan = { epochs, batchSize, validation: testSet, augment: [...digitsRecipe.augment] };
-  const { history, interrupted } = await follow(trainer, trainSet, plan, options);
-  const evaluation = await trainer.evaluate(testSet);
-  const weights = path.join(options.out, 'weights.safetensors');
+async function train(given: TrainOptions, command: Command): Promise<void> {
+  const config = given.config === undefined ? {} : await readConfigFile(given.config);
+  const options = mergeConfig(command, given, config);
+  const model = { ...options.model, ...(options.variant && { variant: options.variant }) };
+  const data = withImageSize(toDataOptions(options), model);
+  // The small network of the digits, unless another is asked for.
+  const recipe = data.path === 'digits' && Object.keys(model).length === 0 ? digitsRecipe : defaultRecipe;
+  const { train: trainSet, validation } = await openData(data, options.seed);
+  const augment = options.augment === undefined ? [...recipe.augment] : toTransforms(asList(options.augment));
+  await using network = await DenseNet.create({
+    ...describeImages(trainSet, data),
+    ...recipe.model,
+    ...model,
+    device: options.device,
+    seed: options.seed,
+  });
+  const out = options.out ?? path.join('runs', path.parse(data.path).name);
+  const folder = await RunFolder.open(
+    out,
+    { ...options, command: 'train', data, model: network.config, augment },
+    network.device,
+  );
+  try {
+    await run(network, { trainSet, validation, augment, folder, digits: data.path === 'digits', recipe }, options);
+  } finally {
+    folder.close();
+  }
+}
+
+interface Training {
+  trainSet: Dataset;
+  validation: Dataset;
+  augment: ReturnType<typeof toTransforms>;
+  folder: RunFolder;
+  digits: boolean;
+  recipe: Pick<typeof defaultRecipe, 'trainer'>;
+}
+
+async function run(model: DenseNet, training: Training, options: TrainOptions): Promise<void> {
+  const { trainSet, validation, augment, folder, digits, recipe } = training;
+  const { epochs, batchSize, balanced, json } = options;
+  if (!json) await introduce(model, trainSet, validation, digits);
+  const trainer = new Trainer(model, { ...recipe.trainer(options), ...options.trainer });
+  const plan = { epochs, batchSize, validation, augment, ...(balanced ? { shuffle: 'balanced' as const } : {}) };
+  const { history, interrupted } = await follow(trainer, trainSet, plan, {
+    json,
+    onEvent: (event) => folder.log(event),
+  });
+  const evaluation = await trainer.evaluate(validation);
+  const weights = folder.file('weights.safetensors');
   await model.saveWeights(weights);
-  const sample = path.join(options.out, 'sample.png');
-  const label = await saveSample(testSet, sample);
-  if (options.json) {
+  await folder.write('summary.json', { interrupted, seconds: history?.seconds, test: evaluation });
+  const sample = digits ? await saveSample(validation as ArrayDataset, folder.file('sample.png')) : undefined;
+  if (json) {
     const { loss, top1, size } = evaluation;
+    const made = { weights, ...(sample && { sample: sample.file }) };
     console.log(
-      JSON.stringify({
-        type: 'result',
-        test: { loss, top1, size },
-        seconds: history?.seconds,
-        interrupted,
-        weights,
-        sample,
-      }),
+      JSON.stringify({ type: 'result', test: { loss, top1, size }, seconds: history?.seconds, interrupted, ...made }),
     );
   } else {
-    summarize(evaluation, history, trainSet.size, { weights, sample, label });
+    summarize(evaluation, history, trainSet.size, { weights, sample, skipped: skippedOf(trainSet, validation) });
   }
   if (interrupted) process.exitCode = 130;
 }
 
-async function introduce(
-  model: DenseNet,
-  trainSet: ArrayDataset,
-  testSet: ArrayDataset,
-  { json }: TrainOptions,
-): Promise<void> {
-  if (json) return;
+/** A list from the command line or the configuration file. */
+export const asList = (augment: string | unknown[]): unknown[] =>
+  typeof augment === 'string' ? augment.split(',').map((name) => name.trim()) : augment;
+
+/** Pictures are brought to the size that the network is for, where none is given. */
+function withImageSize(data: DataOptions, { imageSize: own, variant }: CreateOptions): DataOptions {
+  if (data.imageSize !== undefined) return data;
+  const size = own ?? (variant?.startsWith('cifar') ? ([32, 32] as [number, number]) : undefined);
+  return size ? { ...data, imageSize: size } : data;
+}
+
+/** What the data decide of the model. */
+function describeImages(data: Dataset, { resizeSize, interpolation, imageSize: asked }: DataOptions): CreateOptions {
+  const [channels = 0, height = 0, width = 0] =
+    data.kind === 'array' ? data.images.shape.slice(1) : [...data.imageShape];
+  const whole = asked === undefined && height === 224 && width === 224 ? 256 : null;
+  return {
+    variant: Math.min(height, width) < 64 ? 'cifar-bc-100-12' : 'densenet121',
+    inChannels: channels,
+    classes: [...data.classes],
+    imageSize: [height, width],
+    resizeSize: resizeSize ?? whole,
+    ...(interpolation && { interpolation }),
+  };
+}
+
+const skippedOf = (...sets: Dataset[]): number => sets.reduce((sum, { skipped }) => sum + (skipped?.length ?? 0), 0);
+
+async function introduce(model: DenseNet, trainSet: Dataset, testSet: Dataset, digits: boolean): Promise<void> {
   const { libtorch, cuda, threads } = await runtimeInfo();
   const place = model.device === 'cpu' ? `the CPU, ${threads} threads (${cuda.reason ?? 'asked for'})` : model.device;
   const { growthRate, blockConfig } = model.config;
+  const what = digits ? 'handwritten digits' : `images of ${trainSet.classes.length} classes`;
   console.log(
-    `Training a DenseNet-BC (k = ${growthRate}, blocks of ${blockConfig.join(' and ')} layers, ${count(model.parameterCount)} parameters) ` +
-      `on ${count(trainSet.size)} handwritten digits, testing on ${count(testSet.size)} others.\n` +
+    `Training a DenseNet (k = ${growthRate}, blocks of ${blockConfig.join(', ')} layers, ${count(model.parameterCount)} parameters) ` +
+      `on ${count(trainSet.size)} ${what}, testing on ${count(testSet.size)} others.\n` +
       `libtorch ${libtorch.version} on ${place}.\n`,
   );
 }
 
-/** Writes a test image, enlarged so that a person can see it; returns what it shows. */
-async function saveSample(testSet: ArrayDataset, file: string): Promise<string> {
+interface Sample {
+  file: string;
+  label: string;
+}
+
+/** Writes a test image, enlarged so that a person can see it. */
+async function saveSample(testSet: ArrayDataset, file: string): Promise<Sample> {
   const place = testSet.labels.indexOf(7);
   const [, , height = 0, width = 0] = testSet.images.shape;
   const pixels = (testSet.images.data as Uint8Array).slice(place * height * width, (place + 1) * height * width);
@@ -111,17 +196,18 @@ async function saveSample(testSet: ArrayDataset, file: string): Promise<string> 
     .resize(width * 16, height * 16, { kernel: 'nearest' })
     .png()
     .toFile(file);
-  return testSet.classes[testSet.labels[place] as number] as string;
+  return { file, label: testSet.classes[testSet.labels[place] as number] as string };
 }
 
 function summarize(
   evaluation: Evaluation,
   history: History | undefined,
   images: number,
-  files: { weights: string; sample: string; label: string },
+  { weights, sample, skipped }: { weights: string; sample: Sample | undefined; skipped: number },
 ): void {
+  const what = sample ? 'digits' : 'images';
   const rows: [string, string][] = [
-    ['Test accuracy', `${percent(evaluation.top1)} of ${evaluation.size} digits that it never saw`],
+    ['Test accuracy', `${percent(evaluation.top1)} of ${evaluation.size} ${what} that it never saw`],
   ];
   if (history) {
     rows.push(['Training time', duration(history.seconds)]);
@@ -129,8 +215,10 @@ function summarize(
   } else {
     rows.push(['Interrupted', 'the weights are those of the last whole step']);
   }
-  rows.push(['Weights', files.weights]);
-  rows.push(['Run next', colors.green(`npx densenet predict ${files.sample} --weights ${files.weights}`)]);
+  if (skipped > 0) rows.push(['Left out', `${skipped} pictures that cannot be read`]);
+  rows.push(['Weights', weights]);
+  rows.push(['Run next', colors.green(`npx densenet predict ${sample?.file ?? 'PICTURE'} --weights ${weights}`)]);
+  rows.push(['Look at it', colors.green(`npx densenet report ${path.dirname(weights)}`)]);
   printTable(rows);
-  console.log(`The picture shows a ${files.label}.`);
+  if (sample) console.log(`The picture shows a ${sample.label}.`);
 }

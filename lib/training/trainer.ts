@@ -267,6 +267,12 @@ export class Trainer {
 
   #checkDataset(name: string, dataset: Dataset): number[] {
     const shape = checkDataset(name, dataset, this.#handle.config.inChannels);
+    if (typedArrayKind(dataset.labels) !== 'Int32Array')
+      throw invalidArgument(
+        `${name}.labels`,
+        `an Int32Array of ${dataset.size} class indices, one an image`,
+        dataset.labels,
+      );
     checkImageLength(this.#handle.config, shape);
     return shape;
   }
