@@ -44,6 +44,8 @@ export type ErrorCode =
   | 'ERR_FILE'
   /** A file is not in the format that it should be in, or is damaged. */
   | 'ERR_FILE_FORMAT'
+  /** A checkpoint is of another model, trainer, version or precision. */
+  | 'ERR_CHECKPOINT_MISMATCH'
   /** Another run writes to the same folder. */
   | 'ERR_LOCKED'
   /** A file's tensors do not fit the model. */

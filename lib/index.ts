@@ -11,28 +11,50 @@ export type { ClassProbability, Prediction, PredictInput, PredictOptions } from 
 export type { GradCamOptions, HeatMap } from './model/grad-cam';
 export type { ModelConfig, Normalization } from './model/config';
 export type { FeatureInfo, FeatureOptions } from './model/feature-info';
+export type { PartRun, Summary, SummaryModule, SummaryOptions, SummaryPart } from './model/summary';
 export { variantNames, type Variant } from './model/variants';
 export { pretrainedNames, type PretrainedName, type PretrainedOptions } from './weights/hub';
 export type { LoadWeightsOptions, SaveWeightsOptions } from './model/weights';
 export type { LoadReport } from './weights/fit';
-export {
-  Trainer,
-  type EvaluateOptions,
-  type FitOptions,
-  type LabelledBatch,
-  type StepResult,
-} from './training/trainer';
+export { Trainer, type FitOptions, type StepResult } from './training/trainer';
+export type { LabelledBatch } from './training/batch';
+export type { SwaOptions, TrainerOptions } from './training/options';
 export type {
-  OptimizerOptions,
   AdamOptions,
+  OptimizerOptions,
   ParameterGroup,
+  RmsPropOptions,
   SgdOptions,
+} from './training/optimizer-options';
+export type {
+  IntervalOptions,
+  OneCycleOptions,
+  PlateauOptions,
   ScheduleOptions,
-  TrainerOptions,
-} from './training/options';
+  WarmUpOptions,
+} from './training/schedule-options';
+export type { LossName, LossOptions } from './training/loss-options';
+export type { CheckpointOptions } from './training/checkpoint-options';
+export type { ResumeReport } from './training/resume';
+export { learningRates, type LearningRates, type LearningRatesOptions } from './training/learning-rates';
 export { gradualUnfreezing, type Unfreezing } from './training/unfreezing';
-export type { EpochEvent, History, Metrics, StepEvent, TrainingEvent } from './training/events';
-export type { ClassMetrics, Evaluation } from './training/evaluation';
+export type { CheckpointEvent, EpochEvent, History, Metrics, StepEvent, TrainingEvent } from './training/events';
+export type { EvaluateOptions } from './training/evaluate';
+export type {
+  Average,
+  Calibration,
+  ClassMetrics,
+  Evaluation,
+  EvaluationDetails,
+  MultiLabelEvaluation,
+} from './training/evaluation';
+export {
+  ClassificationMetrics,
+  MultiLabelMetrics,
+  type ClassificationMetricsOptions,
+  type MultiLabelMetricsOptions,
+} from './training/metrics';
+export type { MetricsOptions } from './training/metrics-options';
 export type { TrainingRun } from './training/run';
 export * as datasets from './data';
 export type { ArrayDataset, Dataset, LabelledImages, StreamedDataset } from './data/dataset';

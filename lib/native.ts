@@ -21,15 +21,30 @@ export interface Native {
   manualSeed(seed: number): Promise<void>;
   /** Resizes and crops a decoded picture, height×width×channels of bytes, to channels×height×width. */
   preparePicture(pixels: TensorData, plan: NativePicturePlan): Promise<TensorData>;
+  /** Whether a file ends in the SHA-256 of all before it, as a checkpoint does. */
+  isVerified(path: string): Promise<boolean>;
+  /** What a schedule makes of a rate at each step of a run; `values` is what each epoch came to. */
+  learningRates(
+    schedule: NativeScheduleOptions,
+    lr: number,
+    epochs: number,
+    stepsPerEpoch: number,
+    values: readonly number[],
+  ): Promise<{ learningRate: number[]; momentum: number[] }>;
   /** Applies transforms to images N×C×H×W. */
   augment(images: TensorData, transforms: readonly object[], seed: number): Promise<TensorData>;
   /** Stops every native thread, after the step that it is in. Later calls are not answered. */
   shutDown(): void;
   readonly NativeTrainer: new (model: NativeModel, options: NativeTrainerOptions) => NativeTrainer;
-  /** With a listener the images are fed in the course of a run; otherwise they are written before. */
+  readonly NativeMetrics: new (classes: number, options: NativeEvaluationOptions) => NativeMetricsSum;
+  /**
+   * `labelColumns`: 0 for labels that are class indices. With a listener the images are fed in the course of a run;
+   * otherwise they are written before.
+   */
   readonly NativeDataset: new (
     imageShape: number[],
     isUint8: boolean,
+    labelColumns: number,
     listener?: (event: NativeFeedEvent) => void,
   ) => NativeDataset;
 }
@@ -73,6 +88,13 @@ export interface NativeTopClasses {
   probability: number[];
 }
 
+/** native/core/model/step_plan.h */
+export interface NativePartPlan {
+  name: string;
+  run: 'engine' | 'operator' | 'reference' | 'device' | 'too-small' | 'frozen-mix' | 'dropout';
+  kept: number;
+}
+
 /**
  * A piece of a file that is written: bytes as they are; the bytes of the tensor of this place in `describeState`,
  * row-major; or the CRC-32 of those, four bytes, little-endian, after the tensor itself.
@@ -103,15 +125,119 @@ export interface NativeModel {
   setTrainable(prefix: string, trainable: boolean, adapting: boolean): Promise<void>;
   replaceClassifier(numClasses: number, seed: number | undefined): Promise<void>;
   estimateMemory(batch: number, height: number, width: number): Promise<number>;
+  /** The result is undefined when `stop` ended it. */
+  evaluate(
+    dataset: NativeDataset,
+    batchSize: number,
+    options: NativeEvaluationOptions,
+  ): { result: Promise<NativeEvaluation | undefined>; stop(): void };
+  planStep(batch: number, height: number, width: number): Promise<NativePartPlan[]>;
   dispose(): Promise<void>;
 }
 
-/** native/core/train/options.h, every field given */
-export interface NativeTrainerOptions {
-  optimizer: object;
-  schedule: object;
+/** native/core/train/options.h, every field given; here and in the next ones */
+export interface NativeOptimizerOptions {
+  type: 'sgd' | 'adam' | 'adamw' | 'rmsprop';
+  lr: number;
+  weightDecay: number;
+  momentum: number;
+  dampening: number;
+  nesterov: boolean;
+  betas: number[];
+  eps: number;
+  amsgrad: boolean;
+  alpha: number;
+  centered: boolean;
+  decayNormsAndBiases: boolean;
+  groups: { prefix: string; lr: number; weightDecay: number }[];
+}
+
+export interface NativeScheduleOptions {
+  type:
+    | 'constant'
+    | 'step'
+    | 'multistep'
+    | 'exponential'
+    | 'cosine'
+    | 'cosineRestarts'
+    | 'onecycle'
+    | 'polynomial'
+    | 'plateau';
+  interval: 'epoch' | 'step';
+  /** A length of 0 for none. */
+  warmup: { length: number; start: number; type: 'linear' | 'constant' };
+  stepSize: number;
+  milestones: number[];
+  gamma: number;
+  /** 0 for what the warm-up leaves of the run. */
+  length: number;
+  minLr: number;
+  period: number;
+  periodFactor: number;
+  power: number;
+  rising: number;
+  startDivisor: number;
+  endDivisor: number;
+  shape: 'cosine' | 'linear';
+  threePhases: boolean;
+  cycleMomentum: boolean;
+  lowMomentum: number;
+  highMomentum: number;
+  patience: number;
+  cooldown: number;
+  threshold: number;
+  thresholdMode: 'relative' | 'absolute';
+  eps: number;
+  monitor: 'loss' | 'top1';
+}
+
+export interface NativeLossOptions {
+  type: 'crossEntropy' | 'focal' | 'binaryCrossEntropy' | 'binaryFocal';
   labelSmoothing: number;
+  gamma: number;
+  /** Below 0 for none. */
+  alpha: number;
+  /** Of each class; empty for all 1. */
+  weight: number[];
+}
+
+export interface NativeAverageOptions {
+  type: 'none' | 'exponential' | 'stochastic';
+  decay: number;
+  from: number;
+  /** 0 for the schedule's. */
+  lr: number;
+}
+
+/** Limits and shares of 0 mean none. */
+export interface NativeTrainerOptions {
+  optimizer: NativeOptimizerOptions;
+  schedule: NativeScheduleOptions;
+  loss: NativeLossOptions;
+  mixup: number;
+  cutmix: number;
+  average: NativeAverageOptions;
+  precision: 'fp32' | 'bf16' | 'fp16';
+  channelsLast: boolean;
+  deterministic: boolean;
+  clipGradNorm: number;
+  clipGradValue: number;
+  accumulate: number;
   seed: number | undefined;
+}
+
+export interface NativeCheckpointPlan {
+  folder: string;
+  /** Epochs; 0 for none at their end. */
+  every: number;
+  /** Steps; 0 for none within an epoch. */
+  everySteps: number;
+  keepLast: number;
+  best: 'none' | 'loss' | 'top1';
+  /** Whether the run goes on from a checkpoint of this folder. */
+  continues: boolean;
+  /** A JSON object, the `__metadata__` of the files. */
+  metadata: string;
 }
 
 export interface NativeFitPlan {
@@ -122,6 +248,7 @@ export interface NativeFitPlan {
   augmentations: readonly object[];
   unfreezing: readonly { epoch: number; prefix: string }[];
   featureCacheBytes: number;
+  checkpoint: NativeCheckpointPlan | undefined;
 }
 
 export interface NativeMetrics {
@@ -130,10 +257,32 @@ export interface NativeMetrics {
   size: number;
 }
 
+/** native/core/train/evaluation.h */
+export interface NativeEvaluationOptions {
+  multiLabel: boolean;
+  topK: readonly number[];
+  calibrationBins: number;
+  rocAuc: boolean;
+}
+
 export interface NativeEvaluation extends NativeMetrics {
-  top5: number;
-  /** classes × classes, true class by predicted class, row by row */
-  confusion: number[];
+  /** in the order of the options' */
+  topK: Float64Array;
+  /** of each class: its images, those taken for it, and those of it that were taken for it */
+  support: Float64Array;
+  predicted: Float64Array;
+  hits: Float64Array;
+  /** classes × classes, true class by predicted class, row by row; empty with several labels an image */
+  confusion: Float64Array;
+  /** of each class, NaN where undefined; empty where it was not asked for */
+  rocAuc: Float64Array;
+  calibration: { error: number; count: Float64Array; confidence: Float64Array; accuracy: Float64Array };
+}
+
+/** native/binding/metrics_object.h */
+export interface NativeMetricsSum {
+  add(logits: TensorData, labels: TensorData): Promise<void>;
+  result(): Promise<NativeEvaluation>;
 }
 
 export interface NativeStepEvent {
@@ -154,6 +303,13 @@ export interface NativeEpochEvent {
   seconds: number;
 }
 
+export interface NativeCheckpointEvent {
+  type: 'checkpoint';
+  path: string;
+  epoch: number;
+  best: boolean;
+}
+
 /** native/binding/trainer_object.h */
 export interface NativeTrainer {
   step(images: TensorData, labels: TensorData): Promise<{ loss: number; correct: number; size: number }>;
@@ -161,16 +317,23 @@ export interface NativeTrainer {
     train: NativeDataset,
     validation: NativeDataset | undefined,
     plan: NativeFitPlan,
-    listener: (event: NativeStepEvent | NativeEpochEvent) => void,
+    listener: (event: NativeStepEvent | NativeEpochEvent | NativeCheckpointEvent) => void,
   ): Promise<boolean>;
-  evaluate(dataset: NativeDataset, batchSize: number): Promise<NativeEvaluation | undefined>;
+  /** As that of the model, with the averaged weights where there are any. */
+  evaluate: NativeModel['evaluate'];
+  save(path: string, metadata: string): Promise<void>;
+  /** The epoch that the checkpoint is in, from 1, and the steps that it has taken there. */
+  resume(path: string, entries: TensorEntry[]): Promise<{ epoch: number; step: number }>;
+  saveWeights(path: string, pieces: FilePiece[]): Promise<void>;
+  adoptAverage(): Promise<boolean>;
   stop(): void;
 }
 
 /** native/binding/dataset_object.h */
 export interface NativeDataset {
   writeImages(byteOffset: number, piece: Uint8Array): void;
-  writeLabels(labels: Int32Array): void;
+  /** One index an image; or, with label columns, images × columns numbers. */
+  writeLabels(labels: Int32Array | Float32Array): void;
   /** An image at a place of a pass; undefined for one that is left out. What belongs to another pass is dropped. */
   feedImage(pass: number, place: number, image: Uint8Array | undefined): void;
   /** No event follows. */

@@ -1,7 +1,6 @@
 import { Command } from 'commander';
 import { DenseNet } from '../model/densenet';
 import type { Device } from '../model/run-options';
-import { Trainer } from '../training/trainer';
 import { dataOption, deviceOption, jsonOption, pictureOptions, wholeNumber } from './arguments';
 import { mergeConfig, readConfigFile } from './config-file';
 import { openData, toDataOptions, type DataFlags } from './data';
@@ -48,18 +47,19 @@ async function evaluate(given: EvaluateOptions, command: Command): Promise<void>
     ...(classes && { classes }),
   };
   const { validation } = await openData({ ...own, ...toDataOptions(options) }, options.seed);
-  // Evaluation moves no weights, so any optimizer serves.
-  const trainer = new Trainer(model, { optimizer: { type: 'sgd', lr: 1 } });
-  const evaluation = await trainer.evaluate(validation, { batchSize: options.batchSize });
+  const evaluation = await model.evaluate(validation, { batchSize: options.batchSize });
   if (options.json) {
     console.log(JSON.stringify(evaluation));
     return;
   }
   printTable([
     ['Images', String(evaluation.size)],
+    // Where an image may have several labels: all of them right; and there is no best five.
     ['Accuracy', percent(evaluation.top1)],
-    ['Among the best five', percent(evaluation.top5)],
+    ['Among the best five', Number.isNaN(evaluation.top5) ? 'not measured' : percent(evaluation.top5)],
     ['Loss', evaluation.loss.toFixed(4)],
+    ['Calibration error', percent(evaluation.calibration.error)],
+    ['Mean area under ROC', evaluation.rocAuc?.toFixed(4) ?? 'not measured'],
   ]);
   printGrid(
     ['Class', 'Images', 'Precision', 'Recall', 'F1'],

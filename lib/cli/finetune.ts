@@ -118,7 +118,7 @@ async function tune(model: DenseNet, tuning: Tuning, options: FinetuneOptions): 
   const { testSet, folder } = tuning;
   const started = performance.now();
   const interrupted = await train(model, tuning, options);
-  const evaluation = await evaluate(model, testSet);
+  const evaluation = await model.evaluate(testSet);
   const { loss, top1, size } = evaluation;
   const weights = folder.file('weights.safetensors');
   await model.saveWeights(weights);
@@ -199,9 +199,4 @@ function augmentation(model: DenseNet, { flip }: FinetuneOptions): Transform[] {
   // As much as the CIFAR recipe's 4 of 32 pixels.
   const crop = randomCrop({ padding: Math.max(1, Math.round(shorter / 8)) });
   return flip ? [crop, randomHorizontalFlip()] : [crop];
-}
-
-function evaluate(model: DenseNet, testSet: Dataset) {
-  // Evaluation moves no weights, so any optimizer serves.
-  return new Trainer(model, { optimizer: { type: 'sgd', lr: 1 } }).evaluate(testSet);
 }

@@ -34,7 +34,7 @@ export async function follow(
       onEvent?.(event);
       if (json) console.log(JSON.stringify(event));
       else if (event.type === 'step') progress?.step(event);
-      else progress?.epoch(event);
+      else if (event.type === 'epoch') progress?.epoch(event);
     }
     return { history: await run, interrupted: false };
   } catch (error) {

@@ -8,6 +8,7 @@ import { finetuneCommand } from './finetune';
 import { predictCommand } from './predict';
 import { reportCommand } from './report';
 import { setupCommand } from './setup';
+import { summaryCommand } from './summary';
 import { trainCommand } from './train';
 
 // eslint-disable-next-line @typescript-eslint/no-require-imports -- from dist/cli and from lib/cli alike
@@ -22,6 +23,7 @@ const program = new Command('densenet')
   .addCommand(predictCommand())
   .addCommand(reportCommand())
   .addCommand(evaluateCommand())
+  .addCommand(summaryCommand())
   .addCommand(doctorCommand())
   .addCommand(setupCommand());
 

@@ -7,7 +7,7 @@ import { DenseNetError } from '../errors';
 import { DenseNet } from '../model/densenet';
 import type { Device } from '../model/run-options';
 import { judge, readRun, takeImages, type Judged, type RunRecord } from '../report/collect';
-import { renderPage, type ReportContent, type ShownImage } from '../report/page';
+import { renderPage, several, type ReportContent, type ShownImage } from '../report/page';
 import { toPngs, toVeil } from '../report/pictures';
 import { deviceOption, wholeNumber } from './arguments';
 import { openData, type DataOptions } from './data';
@@ -50,7 +50,8 @@ async function compose(
   validation: Dataset,
   pictures: number,
 ): Promise<ReportContent> {
-  const judged = await judge(model, validation);
+  // With several labels an image is not taken for one class.
+  const judged = several(record) ? [] : await judge(model, validation);
   const surest = (list: Judged[]): Judged[] => list.sort((a, b) => b.probability - a.probability);
   const mistakes = surest(judged.filter(({ truth, predicted }) => truth !== predicted));
   const right = surest(judged.filter(({ truth, predicted }) => truth === predicted));
@@ -61,6 +62,7 @@ async function compose(
     wrong: mistakes.length,
     mistakes: await show(mistakes.slice(0, pictures)),
     examples: await show(oneOfEach(right, pictures)),
+    ...(several(record) ? { note: 'An image may have several labels: it is not taken for another class.' } : {}),
     ...(raw ? {} : { note: 'The data are floats, of which no pictures can be shown.' }),
   };
 }

@@ -1,6 +1,8 @@
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import colors from 'picocolors';
+import { DenseNetError } from '../errors';
 import type { ArrayDataset, Dataset } from '../data/dataset';
 import { DenseNet, type CreateOptions } from '../model/densenet';
 import type { Device } from '../model/run-options';
@@ -23,7 +25,7 @@ import { mergeConfig, readConfigFile } from './config-file';
 import { augmentHelp, openData, toDataOptions, toTransforms, type DataFlags, type DataOptions } from './data';
 import { follow } from './follow';
 import { defaultRecipe, digitsRecipe } from './recipe';
-import { RunFolder } from './run-folder';
+import { checkpointsOf, readConfig, RunFolder } from './run-folder';
 import { count, duration, percent, printTable } from './terminal';
 
 interface TrainOptions extends DataFlags {
@@ -38,6 +40,7 @@ interface TrainOptions extends DataFlags {
   seed: number;
   device: Device;
   out?: string;
+  resume?: string;
   config?: string;
   json: boolean;
 }
@@ -57,16 +60,19 @@ export function trainCommand(): Command {
     .option('--lr <rate>', 'the learning rate at the start', positiveNumber, digitsRecipe.lr)
     .option('--seed <n>', 'decides weights, order, augmentation and split', wholeNumber(0), 1)
     .addOption(deviceOption())
-    .option('--out <folder>', 'where the run goes; default runs/ and the name of the data');
+    .option('--out <folder>', 'where the run goes; default runs/ and the name of the data')
+    .option('--resume <run>', 'go on with a run that was interrupted: the folder that was its --out');
   return pictureOptions(command)
     .addOption(jsonOption())
     .addHelpText(
       'after',
       `
-Ctrl-C ends the run after its step and saves the weights as they are; a second Ctrl-C ends it at once.
+Ctrl-C ends the run after its step and saves it as it is; a second Ctrl-C ends it at once. --resume goes on from there, or
+from the last whole epoch where the process was killed, and ends with the weights that the unbroken run would have had.
 
 Examples:
   $ densenet train
+  $ densenet train --resume runs/digits
   $ densenet train --epochs 10 --out runs/short
   $ densenet train --data flowers --image-size 64 --augment resizedcrop,flip --decode ahead
   $ densenet train --config run.json
@@ -77,8 +83,7 @@ Examples:
 }
 
 async function train(given: TrainOptions, command: Command): Promise<void> {
-  const config = given.config === undefined ? {} : await readConfigFile(given.config);
-  const options = mergeConfig(command, given, config);
+  const options = await settle(given, command);
   const model = { ...options.model, ...(options.variant && { variant: options.variant }) };
   const data = withImageSize(toDataOptions(options), model);
   // The small network of the digits, unless another is asked for.
@@ -93,16 +98,30 @@ async function train(given: TrainOptions, command: Command): Promise<void> {
     seed: options.seed,
   });
   const out = options.out ?? path.join('runs', path.parse(data.path).name);
-  const folder = await RunFolder.open(
-    out,
-    { ...options, command: 'train', data, model: network.config, augment },
-    network.device,
-  );
+  const settings = { ...options, command: 'train', data, model, augment };
+  const folder =
+    options.resume === undefined ? await RunFolder.open(out, settings, network.device) : RunFolder.resume(out);
   try {
     await run(network, { trainSet, validation, augment, folder, digits: data.path === 'digits', recipe }, options);
   } finally {
     folder.close();
   }
+}
+
+/** The options of the run that is gone on with; or those that were given, over those of the configuration file. */
+async function settle(given: TrainOptions, command: Command): Promise<TrainOptions> {
+  const { resume, device, json } = given;
+  if (resume === undefined)
+    return mergeConfig(command, given, given.config === undefined ? {} : await readConfigFile(given.config));
+  for (const option of command.options) {
+    const key = option.attributeName();
+    if (['resume', 'device', 'json'].includes(key) || command.getOptionValueSource(key) !== 'cli') continue;
+    throw new DenseNetError(
+      'ERR_INVALID_ARGUMENT',
+      `--resume goes on with the run's own settings; leave ${option.long} out, or begin a new run.`,
+    );
+  }
+  return { ...((await readConfig(resume)) as unknown as TrainOptions), device, json, resume, out: resume };
 }
 
 interface Training {
@@ -118,12 +137,28 @@ async function run(model: DenseNet, training: Training, options: TrainOptions): 
   const { trainSet, validation, augment, folder, digits, recipe } = training;
   const { epochs, batchSize, balanced, json } = options;
   if (!json) await introduce(model, trainSet, validation, digits);
-  const trainer = new Trainer(model, { ...recipe.trainer(options), ...options.trainer });
-  const plan = { epochs, batchSize, validation, augment, ...(balanced ? { shuffle: 'balanced' as const } : {}) };
+  const several = Object.prototype.toString.call(trainSet.labels) === '[object Float32Array]';
+  const trainer = new Trainer(model, {
+    ...recipe.trainer(options),
+    ...(several && { loss: 'binaryCrossEntropy' }),
+    ...options.trainer,
+  });
+  const checkpoints = checkpointsOf(folder.path);
+  if (options.resume !== undefined) await goOn(trainer, folder, json);
+  const plan = {
+    epochs,
+    batchSize,
+    validation,
+    augment,
+    checkpoint: { folder: checkpoints, best: false },
+    ...(balanced ? { shuffle: 'balanced' as const } : {}),
+  };
   const { history, interrupted } = await follow(trainer, trainSet, plan, {
     json,
     onEvent: (event) => folder.log(event),
   });
+  // What is left of an interrupted run is there to go on from; a whole one has its weights.
+  if (!interrupted) await rm(checkpoints, { recursive: true });
   const evaluation = await trainer.evaluate(validation);
   const weights = folder.file('weights.safetensors');
   await model.saveWeights(weights);
@@ -139,6 +174,13 @@ async function run(model: DenseNet, training: Training, options: TrainOptions): 
     summarize(evaluation, history, trainSet.size, { weights, sample, skipped: skippedOf(trainSet, validation) });
   }
   if (interrupted) process.exitCode = 130;
+}
+
+async function goOn(trainer: Trainer, folder: RunFolder, json: boolean): Promise<void> {
+  const { epoch, step, skipped } = await trainer.resume(checkpointsOf(folder.path));
+  for (const { reason } of skipped) console.error(colors.yellow(reason));
+  if (!json) console.log(`Going on in epoch ${epoch}, after ${step} steps of it.\n`);
+  await folder.rewindLog(epoch, step);
 }
 
 /** A list from the command line or the configuration file. */
@@ -214,6 +256,7 @@ function summarize(
     rows.push(['Speed', `${count((images * history.epochs.length) / history.seconds)} images/s, testing included`]);
   } else {
     rows.push(['Interrupted', 'the weights are those of the last whole step']);
+    rows.push(['Go on with', colors.green(`npx densenet train --resume ${path.dirname(weights)}`)]);
   }
   if (skipped > 0) rows.push(['Left out', `${skipped} pictures that cannot be read`]);
   rows.push(['Weights', weights]);

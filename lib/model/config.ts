@@ -212,11 +212,10 @@ export function finalLength(config: ModelConfig, length: number): number {
   return rest;
 }
 
-/** The smallest height and width that leave a pixel of an image. */
-export function smallestLength(config: ModelConfig): number {
-  let length = 1;
-  while (finalLength(config, length) < 1) length += 1;
-  return length;
+/** The smallest height and width that leave a pixel of an image: the least for which `finalLength` is 1. */
+export function smallestLength({ stem, blockConfig }: ModelConfig): number {
+  const pooled = 2 ** (blockConfig.length - 1); // what the transitions need
+  return stem === 'imagenet' ? 4 * (pooled - 1) + 1 : pooled;
 }
 
 /** Checks that images of a shape N×C×H×W are large enough for the network. */

@@ -1,23 +1,33 @@
+import type { Dataset } from '../data/dataset';
 import { DenseNetError, toDenseNetError } from '../errors';
 import type { NativeRunOptions } from '../native';
 import { loadNative } from '../runtime/load';
 import { checkImages, elementCount, type TensorData } from '../tensor';
+import { evaluate, type EvaluateOptions } from '../training/evaluate';
+import type { Evaluation } from '../training/evaluation';
 import { checkInteger, checkNames, checkOneOf, checkOptions, checkPath, checkString, show } from '../validate';
 import type { LoadReport } from '../weights/fit';
 import { findPretrained, pretrainedKeys, type PretrainedName, type PretrainedOptions } from '../weights/hub';
 import { imagenetClasses } from './imagenet';
-import { readWeights, writeWeights, type LoadWeightsOptions, type SaveWeightsOptions } from './weights';
+import {
+  parseWeights,
+  readWeights,
+  takeWeights,
+  writeWeights,
+  type LoadWeightsOptions,
+  type ParsedWeights,
+  type SaveWeightsOptions,
+} from './weights';
 import { checkImageLength, configFromFile, configKeys, resolveConfig, stateLength, type ModelConfig } from './config';
 import { checkOutputStride, checkTaps, featureInfo, type FeatureInfo, type FeatureOptions } from './feature-info';
 import { attachHandle, ModelHandle } from './handle';
 import { gradCam, type GradCamOptions, type HeatMap } from './grad-cam';
 import { checkDevice, checkRunOptions, runKeys, type Device } from './run-options';
 import { predict, type Prediction, type PredictInput, type PredictOptions } from './prediction';
+import { checkImageSize, summarize, type Summary, type SummaryOptions } from './summary';
 import type { Variant } from './variants';
 import { withFileSource } from '../weights/byte-source';
-import { readCheckpoint } from '../weights/checkpoint';
 import { metadataToConfig } from '../weights/config-metadata';
-import { readStateDict } from '../weights/state-dict';
 
 /** Options of {@link DenseNet.create}: a variant, single fields of the configuration, or both. */
 export interface CreateOptions extends Partial<ModelConfig> {
@@ -90,12 +100,23 @@ export class DenseNet {
     const given = checkOptions('options', options, runKeys);
     const device = checkDevice(given.device);
     const run = checkRunOptions(given);
-    const { metadata, held } = await withFileSource(path, async (source) => {
-      const checkpoint = await readCheckpoint(source);
-      const { entries } = readStateDict(path, checkpoint);
-      return { metadata: checkpoint.metadata, held: entries.reduce((sum, { shape }) => sum + elementCount(shape), 0) };
+    return withFileSource(path, async (source) => {
+      const parsed = await parseWeights(source);
+      const config = DenseNet.#storedConfig(path, parsed);
+      const model = await DenseNet.#make(config, device, undefined, run);
+      try {
+        await takeWeights(model.#handle, path, parsed);
+        return model;
+      } catch (error) {
+        await model.dispose();
+        throw error;
+      }
     });
-    const stored = metadataToConfig(path, metadata);
+  }
+
+  /** The configuration that a file carries, which its weights have values enough for. */
+  static #storedConfig(path: string, { checkpoint, state }: ParsedWeights): ModelConfig {
+    const stored = metadataToConfig(path, checkpoint.metadata);
     if (stored === undefined)
       throw new DenseNetError(
         'ERR_FILE_FORMAT',
@@ -105,20 +126,14 @@ export class DenseNet {
       );
     const config = configFromFile(path, stored);
     const needed = stateLength(config);
+    const held = state.entries.reduce((sum, { shape }) => sum + elementCount(shape), 0);
     // Before the network is made: a damaged configuration may describe one that no memory holds.
     if (needed > held)
       throw new DenseNetError(
         'ERR_WEIGHTS_MISMATCH',
         `${path} does not fit the model that its configuration describes: that has ${needed} values, and the file holds ${held}. Nothing was loaded; get or save the file anew.`,
       );
-    const model = await DenseNet.#make(config, device, undefined, run);
-    try {
-      await model.loadWeights(path);
-    } catch (error) {
-      await model.dispose();
-      throw error;
-    }
-    return model;
+    return config;
   }
 
   /**
@@ -340,18 +355,39 @@ export class DenseNet {
   /**
    * The bytes that a training step takes at its peak on the CPU, beyond the model at rest: activations, gradients and the
    * momentum of SGD. It is a prediction, within a tenth of what is measured for steps above some 100 MB, and follows the
-   * model's `memory` option and what is frozen. `implementation: 'reference'` takes several times as much.
+   * model's `memory` option and what is frozen. With `implementation: 'reference'`, which takes several times as much, it
+   * is a bound that was never passed, up to twice of what is measured.
    *
    * @param options `batch`: images a step; `size`: their height and width, or both as [height, width].
    */
   async estimateMemory(options: { batch: number; size: number | [number, number] }): Promise<number> {
     const { batch, size } = checkOptions('options', options, ['batch', 'size']);
     checkInteger('batch', batch, 1, 1_000_000);
-    const [height, width] = Array.isArray(size) ? size : [size, size];
-    checkInteger('size', height, 1, 65_535);
-    checkInteger('size', width, 1, 65_535);
-    checkImageLength(this.#handle.config, [batch, this.#handle.config.inChannels, height, width]);
+    const [height, width] = checkImageSize(this.#handle.config, size);
     return this.#handle.call((native) => native.estimateMemory(batch, height, width));
+  }
+
+  /**
+   * Goes once over a data set in evaluation mode, without augmentation.
+   *
+   * @param data Labelled images; where the labels are numbers a class, an image may have several.
+   * @param options See {@link EvaluateOptions}.
+   * @throws DenseNetError `ERR_BUSY` while the model is trained, `ERR_LABEL_OUT_OF_RANGE`, `ERR_NON_FINITE_INPUT`,
+   *   `ERR_INPUT_TOO_SMALL`, `ERR_DISPOSED`; or the signal's reason.
+   */
+  async evaluate(data: Dataset, options?: EvaluateOptions): Promise<Evaluation> {
+    return evaluate(this.#handle, data, options, (rows) => rows);
+  }
+
+  /**
+   * The network part by part: output shapes, parameters, multiply-adds, what a training step keeps in memory, and what
+   * computes it: the engine, or its modules and why. `String(await model.summary())` is a table.
+   *
+   * @param options See {@link SummaryOptions}.
+   * @throws DenseNetError `ERR_INVALID_ARGUMENT`, `ERR_INPUT_TOO_SMALL`.
+   */
+  async summary(options?: SummaryOptions): Promise<Summary> {
+    return summarize(this.#handle, options);
   }
 
   /**

@@ -1,9 +1,9 @@
 import path from 'node:path';
 import { DenseNetError } from '../errors';
-import type { FilePiece } from '../native';
+import type { FilePiece, NativeModel } from '../native';
 import { checkBoolean, checkOneOf, checkOptions, checkPath } from '../validate';
-import { withFileSource } from '../weights/byte-source';
-import { readCheckpoint } from '../weights/checkpoint';
+import { withFileSource, type ByteSource } from '../weights/byte-source';
+import { readCheckpoint, type Checkpoint } from '../weights/checkpoint';
 import { configToMetadata } from '../weights/config-metadata';
 import { fitTensors, type Fit, type FitOptions, type LoadReport } from '../weights/fit';
 import { toModelName, toModelNames } from '../weights/names';
@@ -41,21 +41,50 @@ export async function readWeights(
   checkBoolean('strict', strict);
   checkBoolean('adaptInput', adaptInput);
   checkBoolean('adaptClassifier', adaptClassifier);
-  const place = path.resolve(file);
   const prepare = () =>
     withFileSource(file, async (source) => {
-      const checkpoint = await readCheckpoint(source);
-      const state = readStateDict(file, checkpoint);
-      const fit = fitState(handle, file, state, { adaptInput, adaptClassifier });
-      const { missing, unexpected } = fit.report;
-      if ((strict && missing.length + unexpected.length > 0) || fit.taken.length === 0) throw mismatch(file, fit);
-      await checkpoint.verify();
-      return fit;
+      const parsed = await parseWeights(source);
+      return fitParsed(handle, file, parsed, { strict, adaptInput, adaptClassifier });
     });
-  return handle.callPrepared(prepare, async (native, { report, taken, zeros }) => {
+  return handle.callPrepared(prepare, loadInto(file));
+}
+
+/** A file of weights, read but for its tensors. */
+export interface ParsedWeights {
+  checkpoint: Checkpoint;
+  state: StateDict;
+}
+
+export async function parseWeights(source: ByteSource): Promise<ParsedWeights> {
+  const checkpoint = await readCheckpoint(source);
+  return { checkpoint, state: readStateDict(source.name, checkpoint) };
+}
+
+/** Takes all weights of a file that is parsed and still open into a model. */
+export async function takeWeights(handle: ModelHandle, file: string, parsed: ParsedWeights): Promise<void> {
+  const options = { strict: true, adaptInput: false, adaptClassifier: false };
+  await handle.callPrepared(() => fitParsed(handle, file, parsed, options), loadInto(file));
+}
+
+async function fitParsed(
+  handle: ModelHandle,
+  file: string,
+  { checkpoint, state }: ParsedWeights,
+  { strict, ...options }: FitOptions & { strict: boolean },
+): Promise<Fit> {
+  const fit = fitState(handle, file, state, options);
+  const { missing, unexpected } = fit.report;
+  if ((strict && missing.length + unexpected.length > 0) || fit.taken.length === 0) throw mismatch(file, fit);
+  await checkpoint.verify();
+  return fit;
+}
+
+function loadInto(file: string) {
+  const place = path.resolve(file); // of now: the process may change its folder while the call waits
+  return async (native: NativeModel, { report, taken, zeros }: Fit): Promise<LoadReport> => {
     await native.load(place, taken, zeros);
     return report;
-  });
+  };
 }
 
 function fitState(handle: ModelHandle, file: string, { entries, others }: StateDict, options: FitOptions): Fit {
@@ -89,7 +118,8 @@ export async function writeWeights(handle: ModelHandle, file: string, options?: 
   });
 }
 
-function safetensorsPieces({ entries }: ModelHandle, metadata: Record<string, string>): FilePiece[] {
+/** A safetensors file of a model's tensors, in pieces. */
+export function safetensorsPieces({ entries }: ModelHandle, metadata: Record<string, string>): FilePiece[] {
   return [safetensorsHeader(entries, metadata).header, ...entries.map((_, tensor) => ({ tensor }))];
 }
 

@@ -45,8 +45,11 @@ export async function renderPage(content: ReportContent): Promise<string> {
   ]);
   const title = `Run ${path.basename(path.resolve(record.folder))}`;
   const facts: [string, string][] = [
-    ['Test accuracy', percent(test.top1)],
-    ['Among the best five', percent(test.top5)],
+    [several(record) ? 'All labels right' : 'Test accuracy', percent(test.top1)],
+    test.rocAuc === null
+      ? ['Among the best five', percent(test.top5)]
+      : ['Mean area under ROC', test.rocAuc.toFixed(4)],
+    ['Calibration error', percent(test.calibration.error)],
     ['Test loss', test.loss.toFixed(4)],
     ['Test images', String(test.size)],
     ['Epochs', String(record.epochs.length)],
@@ -87,7 +90,11 @@ function figures(images: readonly ShownImage[]): string {
     .join('')}</div>`;
 }
 
+/** Whether an image may have several labels: there are no confusions then. */
+export const several = ({ summary: { test } }: RunRecord): boolean => test.confusionMatrix.length === 0;
+
 function confusionTable({ summary: { test } }: RunRecord): string {
+  if (test.confusionMatrix.length === 0) return '<p>An image may have several labels, so there are none.</p>';
   const labels = test.perClass.map(({ label }) => label);
   const matrix = test.confusionMatrix;
   if (labels.length > MOST_CLASSES) return confusionList(labels, matrix);
@@ -119,12 +126,12 @@ function confusionList(labels: readonly string[], matrix: readonly number[][]): 
 
 function classTable({ summary: { test } }: RunRecord): string {
   const rows = test.perClass.map(
-    ({ label, support, precision, recall, f1 }) =>
+    ({ label, support, precision, recall, f1, rocAuc }) =>
       `<tr><th scope="row">${escape(label)}</th><td>${support}</td>${[precision, recall, f1]
         .map((share) => `<td><meter value="${share.toFixed(4)}"></meter> ${percent(share)}</td>`)
-        .join('')}</tr>`,
+        .join('')}<td>${rocAuc === null ? '–' : rocAuc.toFixed(4)}</td></tr>`,
   );
-  return `<div class="wide"><table><tr><th>Class</th><th>Images</th><th>Precision</th><th>Recall</th><th>F1</th></tr>${rows.join('')}</table></div>`;
+  return `<div class="wide"><table><tr><th>Class</th><th>Images</th><th>Precision</th><th>Recall</th><th>F1</th><th>Area under ROC</th></tr>${rows.join('')}</table></div>`;
 }
 
 /** The script that draws the curves; data that could end it are escaped. */

@@ -1,8 +1,11 @@
 /** What a pass over labelled images found. */
 export interface Metrics {
-  /** Mean cross-entropy. */
+  /** The mean loss; of an evaluation without label smoothing and weights. */
   loss: number;
-  /** Share of images, from 0 to 1, whose most probable class is the true one. */
+  /**
+   * Share of images, from 0 to 1, whose most probable class is the true one; with a binary loss, all of whose labels are
+   * decided right at 0.5.
+   */
   top1: number;
   /** Images. */
   size: number;
@@ -20,7 +23,7 @@ export interface StepEvent {
   /** Mean of the batch. */
   loss: number;
   learningRate: number;
-  /** Since the epoch began. */
+  /** Since the epoch began, or was gone on with. */
   imagesPerSecond: number;
 }
 
@@ -37,7 +40,17 @@ export interface EpochEvent {
   seconds: number;
 }
 
-export type TrainingEvent = StepEvent | EpochEvent;
+/** After a checkpoint was written and verified; never dropped. */
+export interface CheckpointEvent {
+  type: 'checkpoint';
+  path: string;
+  /** The last epoch that it has something of, from 1. */
+  epoch: number;
+  /** Whether this was the best epoch so far, which `best.safetensors` holds too. */
+  best: boolean;
+}
+
+export type TrainingEvent = StepEvent | EpochEvent | CheckpointEvent;
 
 /** What a run resolves to. */
 export interface History {

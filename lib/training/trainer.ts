@@ -1,43 +1,50 @@
-import { checkDataset } from '../data/check';
 import { checkTransforms, shapeAfter, toNative, type Transform } from '../data/transform';
 import type { Dataset } from '../data/dataset';
-import { toIndices } from '../data/labels';
+import path from 'node:path';
 import { DenseNetError, toDenseNetError } from '../errors';
 import { checkImageLength, finalLength } from '../model/config';
 import type { DenseNet } from '../model/densenet';
 import { handleOf, type ModelHandle } from '../model/handle';
 import { stagesOf } from '../model/stages';
-import type { NativeDataset, NativeFitPlan, NativeTrainer } from '../native';
-import { checkImages, type TensorData } from '../tensor';
+import { safetensorsPieces } from '../model/weights';
+import type {
+  NativeCheckpointPlan,
+  NativeDataset,
+  NativeFitPlan,
+  NativeTrainer,
+  NativeTrainerOptions,
+} from '../native';
+import { checkImages } from '../tensor';
 import {
   checkBoolean,
   checkInteger,
   checkOptions,
+  checkPath,
   checkSignal,
   invalidArgument,
   isSignal,
   typedArrayKind,
 } from '../validate';
-import { toEvaluation, type Evaluation } from './evaluation';
+import { configToMetadata } from '../weights/config-metadata';
+import { checkLabelKind, checkLabels, type LabelledBatch } from './batch';
+import { checkpointMetadata } from './checkpoint-metadata';
+import { resolveCheckpoint, type CheckpointOptions, type ResolvedCheckpoint } from './checkpoint-options';
+import { checkDataset } from './check-dataset';
+import { evaluate, type EvaluateOptions } from './evaluate';
+import type { Evaluation } from './evaluation';
 import type { EpochEvent, History, TrainingEvent } from './events';
+import { isBinary } from './loss-options';
 import { resolveTrainerOptions, type TrainerOptions } from './options';
+import { resumeFrom, type ResumeReport } from './resume';
 import { Run, type TrainingRun } from './run';
 import { checkUnfreezing, type Unfreezing } from './unfreezing';
 import { prepareDataset, type PreparedDataset } from './upload';
 
-/** A batch for {@link Trainer.step}. */
-export interface LabelledBatch {
-  /** N×C×H×W. */
-  images: TensorData;
-  /** The class index of each image. */
-  labels: number[] | TensorData;
-}
-
 /** The result of {@link Trainer.step}. */
 export interface StepResult {
-  /** Mean cross-entropy of the batch, before the step. */
+  /** The mean loss of the batch, before the step. */
   loss: number;
-  /** Images whose most probable class was the true one. */
+  /** Images whose most probable class was the true one; with a binary loss, all of whose labels were decided right. */
   correct: number;
   /** Images in the batch. */
   size: number;
@@ -66,6 +73,8 @@ export interface FitOptions {
    * from epoch to epoch (augmentation, dropout, batch norms that adapt). `auto`, the default: up to 2 GB of them.
    */
   cacheFeatures?: 'auto' | boolean;
+  /** The checkpoints that the run writes, also when it is ended in the middle; default none. */
+  checkpoint?: CheckpointOptions;
   /** Ends the run after the step that it is in; the run rejects with the signal's reason. */
   signal?: AbortSignal;
 }
@@ -73,25 +82,19 @@ export interface FitOptions {
 /** What `cacheFeatures: 'auto'` keeps at most, bytes. */
 const AUTO_CACHE_BYTES = 2e9;
 
-/** Options of {@link Trainer.evaluate}. */
-export interface EvaluateOptions {
-  /** Images at once, default 64. */
-  batchSize?: number;
-  /** Ends the evaluation after the batch that it is in. */
-  signal?: AbortSignal;
-}
-
 /**
- * Trains one model by cross-entropy. The work runs on the model's own native thread.
+ * Trains one model. The work runs on the model's own native thread.
  *
  * Every call rejects with a {@link DenseNetError}: `ERR_DISPOSED` when the model is, `ERR_BUSY` while a run trains it,
- * `ERR_LABEL_OUT_OF_RANGE`, `ERR_NON_FINITE_INPUT`, `ERR_INPUT_TOO_SMALL`, `ERR_NON_FINITE_LOSS`, `ERR_OUT_OF_MEMORY`,
- * `ERR_CUDA_OOM`.
+ * `ERR_LABEL_OUT_OF_RANGE`, `ERR_NON_FINITE_INPUT`, `ERR_INPUT_TOO_SMALL`, `ERR_OUT_OF_MEMORY`, `ERR_CUDA_OOM`; and
+ * `ERR_NON_FINITE_LOSS` in the very step in which loss or gradients become NaN or infinite, which is not taken.
  */
 export class Trainer {
   readonly #handle: ModelHandle;
-  readonly #options: ReturnType<typeof resolveTrainerOptions>;
+  readonly #options: NativeTrainerOptions;
   #native: NativeTrainer | undefined;
+  /** Where the next run goes on; undefined for a new run. */
+  #resumed: ResumeReport | undefined;
 
   /**
    * @param model What is trained.
@@ -101,9 +104,12 @@ export class Trainer {
   constructor(model: DenseNet, options: TrainerOptions) {
     this.#handle = handleOf(model);
     this.#handle.assertUsable();
-    this.#options = resolveTrainerOptions(options, stagesOf(this.#handle.config), (prefix) =>
-      this.#handle.checkPrefix(prefix),
-    );
+    const { config } = this.#handle;
+    this.#options = resolveTrainerOptions(options, {
+      stages: stagesOf(config),
+      numClasses: config.numClasses,
+      checkPrefix: (prefix) => this.#handle.checkPrefix(prefix),
+    });
   }
 
   /** One optimizer step on a batch, at the optimizer's own learning rate: a schedule belongs to {@link Trainer.fit}. */
@@ -114,13 +120,19 @@ export class Trainer {
     const checked = checkImages('images', images, inChannels);
     const { shape } = checked;
     this.#checkTrainable(shape, shape[0] ?? 0);
-    const indices = checkLabels(labels, shape[0] ?? 0, numClasses);
+    const classes = checkLabels(labels, shape[0] ?? 0, numClasses);
+    checkLabelKind('labels', this.#options.loss, classes.shape.length === 2);
+    this.#checkWeights();
     const trainer = this.#attach();
     const kept = this.#handle.keep(checked);
-    return this.#handle.call(() => trainer.step(kept, { data: indices, shape: [indices.length] }));
+    const keptClasses = this.#handle.keep(classes);
+    return this.#handle.call(() => trainer.step(kept, keptClasses));
   }
 
-  /** Trains on a data set. The run begins at once; bad arguments make it reject. */
+  /**
+   * Trains on a data set. The run begins at once; bad arguments make it reject. After {@link Trainer.resume} it goes on
+   * where the saved run stopped, given the same data and options, and ends where that would have ended.
+   */
   fit(data: Dataset, options: FitOptions): TrainingRun {
     const signal: unknown = (options as FitOptions | undefined)?.signal;
     // A signal that is none makes the run reject, like every other bad argument.
@@ -131,42 +143,70 @@ export class Trainer {
     return new Run(work, isSignal(signal) ? signal : undefined);
   }
 
-  /** Goes once over a data set in evaluation mode, without augmentation. */
-  async evaluate(data: Dataset, options?: EvaluateOptions): Promise<Evaluation> {
-    this.#handle.assertIdle('evaluate');
-    const { batchSize = 64, signal } = checkOptions('options', options, ['batchSize', 'signal']);
-    checkInteger('batchSize', batchSize, 1);
-    checkSignal('signal', signal);
-    signal?.throwIfAborted();
-    this.#checkDataset('data', data);
+  /**
+   * Writes everything that decides how training goes on: weights, optimizer, schedule, averages, gradient scale, random
+   * generators and the place in the epoch. Also between two steps of a run, and after one that was ended. `DenseNet.load`
+   * reads the file too, and takes the model alone.
+   *
+   * @param file Where; it appears whole and verified, or not at all.
+   * @throws DenseNetError `ERR_FILE`.
+   */
+  async save(file: string): Promise<void> {
+    this.#handle.assertUsable();
+    const target = path.resolve(checkPath('path', file));
     const trainer = this.#attach();
-    const stop = (): void => trainer.stop();
-    signal?.addEventListener('abort', stop, { once: true });
-    const failures: unknown[] = [];
-    const onFailure = (reason: unknown): void => {
-      failures.push(reason);
-      stop();
+    await this.#handle.call(() => trainer.save(target, checkpointMetadata(this.#handle.config, this.#options)));
+  }
+
+  /**
+   * Takes a checkpoint, so that the next `fit` goes on from it.
+   *
+   * @param place A file that `save` or a run wrote, or a run's `checkpoint.folder`: of that the newest that is whole.
+   * @returns Where it goes on, and which damaged checkpoints were passed over.
+   * @throws DenseNetError `ERR_FILE`; `ERR_FILE_FORMAT` when it is damaged; `ERR_CHECKPOINT_MISMATCH` when it is of another
+   *   model, precision, optimizer or version. Model and trainer are then as they were.
+   */
+  async resume(place: string): Promise<ResumeReport> {
+    this.#handle.assertIdle('resume');
+    const from = path.resolve(checkPath('path', place));
+    const trainer = this.#attach();
+    const report = await this.#handle.callAlone(() => resumeFrom(from, this.#handle, trainer, this.#options));
+    this.#resumed = report;
+    return report;
+  }
+
+  /**
+   * Writes the weights that evaluation uses, with the model's configuration: the average of `ema` or `swa` where there
+   * is one, and otherwise the model's own. For `DenseNet.load`, `loadWeights` and Python.
+   *
+   * @throws DenseNetError `ERR_FILE`.
+   */
+  async saveWeights(file: string): Promise<void> {
+    this.#handle.assertUsable();
+    const target = path.resolve(checkPath('path', file));
+    const trainer = this.#attach();
+    await this.#handle.call(() =>
+      trainer.saveWeights(target, safetensorsPieces(this.#handle, configToMetadata(this.#handle.config))),
+    );
+  }
+
+  /** Puts the average of `ema` or `swa` into the model, for good. False when there is none yet. */
+  async adoptAverage(): Promise<boolean> {
+    this.#handle.assertIdle('adoptAverage');
+    const trainer = this.#attach();
+    return this.#handle.call(() => trainer.adoptAverage());
+  }
+
+  /**
+   * Goes once over a data set in evaluation mode, without augmentation; with the averaged weights where the trainer has
+   * any (`ema`, or `swa` after the run).
+   */
+  async evaluate(data: Dataset, options?: EvaluateOptions): Promise<Evaluation> {
+    const several = (rows: boolean): boolean => {
+      checkLabelKind('data.labels', this.#options.loss, rows);
+      return isBinary(this.#options.loss);
     };
-    let prepared: PreparedDataset | undefined;
-    try {
-      const evaluation = await this.#handle.callPrepared(
-        async () => (prepared = await prepareDataset(this.#handle.core, data, { batchSize, onFailure, signal })),
-        async (_, dataset) => {
-          // Those of this moment: a call behind this one may change them while it runs.
-          const { classes, numClasses } = this.#handle.config;
-          const labels = classes ?? Array.from({ length: numClasses }, (_, index) => String(index));
-          return { found: await trainer.evaluate(dataset.native, batchSize), labels };
-        },
-      );
-      signal?.throwIfAborted();
-      if (failures.length > 0) throw toDenseNetError(failures[0]);
-      if (evaluation.found === undefined)
-        throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of during the evaluation.');
-      return toEvaluation(evaluation.found, evaluation.labels);
-    } finally {
-      signal?.removeEventListener('abort', stop);
-      prepared?.close();
-    }
+    return evaluate(this.#handle, data, options, several, () => this.#attach());
   }
 
   async #fit(
@@ -176,7 +216,7 @@ export class Trainer {
     control: AbortController,
   ): Promise<History> {
     this.#handle.assertIdle('fit');
-    const { validation, signal, ...plan } = this.#checkFit(data, options);
+    const { validation, signal, checkpoint, ...plan } = this.#checkFit(data, options);
     checkSignal('signal', signal);
     control.signal.throwIfAborted();
     let finish = (): void => undefined;
@@ -187,6 +227,8 @@ export class Trainer {
         return finished;
       },
     };
+    // Epochs that a resumed run does not go through again.
+    const before = (this.#resumed?.epoch ?? 1) - 1;
     let reached = 0;
     const prepared: PreparedDataset[] = [];
     const prepare = async (dataset: Dataset): Promise<NativeDataset> => {
@@ -207,14 +249,15 @@ export class Trainer {
           async () => ({ train: await prepare(data), held: validation && (await prepare(validation)) }),
           (_, { train, held }) => {
             started = performance.now();
-            return trainer.fit(train, held, plan, (event) => {
+            return trainer.fit(train, held, { ...plan, checkpoint: this.#planCheckpoints(checkpoint) }, (event) => {
               if (event.type === 'epoch') epochs.push(event);
-              reached = event.epoch;
+              reached = Math.max(reached, event.epoch, before);
               emit(event);
             });
           },
         )
         .finally(() => control.signal.removeEventListener('abort', stop));
+      reached = Math.max(reached, before);
       if (!completed) control.signal.throwIfAborted();
       return { epochs, seconds: (performance.now() - started) / 1000 };
     } catch (error) {
@@ -222,12 +265,17 @@ export class Trainer {
     } finally {
       for (const one of prepared) one.close();
       for (const { epoch, prefix } of plan.unfreezing) if (epoch <= reached) this.#handle.setTrainable(prefix, true);
+      if (reached > 0) this.#resumed = undefined;
       this.#handle.run = undefined;
       finish();
     }
   }
 
-  #checkFit(data: Dataset, options: FitOptions): NativeFitPlan & Pick<FitOptions, 'validation' | 'signal'> {
+  #checkFit(
+    data: Dataset,
+    options: FitOptions,
+  ): Omit<NativeFitPlan, 'checkpoint'> &
+    Pick<FitOptions, 'validation' | 'signal'> & { checkpoint?: ResolvedCheckpoint } {
     const given = checkOptions('options', options, [
       'epochs',
       'batchSize',
@@ -236,9 +284,11 @@ export class Trainer {
       'augment',
       'unfreeze',
       'cacheFeatures',
+      'checkpoint',
       'signal',
     ]);
     const { epochs, batchSize, validation, shuffle = true, augment, cacheFeatures = 'auto', signal } = given;
+    const { checkpoint } = given;
     checkInteger('epochs', epochs, 1);
     checkInteger('batchSize', batchSize, 1);
     if (shuffle !== 'balanced') checkBoolean('shuffle', shuffle);
@@ -251,6 +301,7 @@ export class Trainer {
     const trained = shapeAfter(shape, augmentations);
     this.#checkTrainable(trained, Math.min(batchSize, data.size));
     if (validation !== undefined) this.#checkDataset('validation', validation);
+    this.#checkWeights();
     return {
       epochs,
       batchSize,
@@ -260,21 +311,33 @@ export class Trainer {
       augmentations: toNative(augmentations),
       unfreezing: checkUnfreezing(given.unfreeze, (prefix) => this.#handle.checkPrefix(prefix)),
       featureCacheBytes: cacheFeatures === 'auto' ? AUTO_CACHE_BYTES : cacheFeatures ? Number.MAX_SAFE_INTEGER : 0,
+      ...(checkpoint === undefined ? {} : { checkpoint: resolveCheckpoint(checkpoint, validation !== undefined) }),
       ...(validation === undefined ? {} : { validation }),
       ...(signal === undefined ? {} : { signal }),
     };
   }
 
+  #planCheckpoints(checkpoint: ResolvedCheckpoint | undefined): NativeCheckpointPlan | undefined {
+    if (checkpoint === undefined) return undefined;
+    const continues = this.#resumed !== undefined && path.dirname(this.#resumed.path) === checkpoint.folder;
+    return { ...checkpoint, continues, metadata: checkpointMetadata(this.#handle.config, this.#options) };
+  }
+
   #checkDataset(name: string, dataset: Dataset): number[] {
-    const shape = checkDataset(name, dataset, this.#handle.config.inChannels);
-    if (typedArrayKind(dataset.labels) !== 'Int32Array')
-      throw invalidArgument(
-        `${name}.labels`,
-        `an Int32Array of ${dataset.size} class indices, one an image`,
-        dataset.labels,
-      );
-    checkImageLength(this.#handle.config, shape);
+    const { shape, rows } = checkDataset(this.#handle.config, name, dataset);
+    checkLabelKind(`${name}.labels`, this.#options.loss, rows);
     return shape;
+  }
+
+  /** Weights of classes that the model no longer has would reach past its logits. */
+  #checkWeights(): void {
+    const { numClasses } = this.#handle.config;
+    const { length } = this.#options.loss.weight;
+    if (length === 0 || length === numClasses) return;
+    throw new DenseNetError(
+      'ERR_INVALID_ARGUMENT',
+      `the trainer has weights of ${length} classes, and the model has ${numClasses} since its classifier was replaced. Make a new trainer.`,
+    );
   }
 
   #finalPixels(shape: readonly number[]): number {
@@ -302,16 +365,4 @@ export class Trainer {
       throw toDenseNetError(error);
     }
   }
-}
-
-/** Labels as class indices; whether they are classes of the model is checked natively, for every path alike. */
-function checkLabels(labels: unknown, count: number, numClasses: number): Int32Array {
-  const tensor = Array.isArray(labels) ? undefined : (labels as Partial<TensorData> | null | undefined);
-  const values: unknown = tensor === undefined ? labels : tensor?.data;
-  return toIndices(values, labels, count, {
-    list: 'an array of class indices, or { data, shape } with an Int32Array, BigInt64Array or Uint8Array',
-    label: `a class index, a whole number from 0 to ${numClasses - 1}`,
-    accepts: (label) => Math.abs(label) <= 0x7fffffff,
-    tensor,
-  });
 }

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { ArrayDataset, Dataset } from '../data/dataset';
 import { toDenseNetError } from '../errors';
 import type { Native, NativeDataset } from '../native';
+import { typedArrayKind } from '../validate';
 import { Feed } from './feed';
 
 /** Bytes copied before the event loop gets its turn: a few milliseconds' worth. */
@@ -33,9 +34,9 @@ export async function prepareDataset(
       return { native: await uploadArrays(native, dataset, signal), close: () => undefined };
     const feed = new Feed(dataset, batchSize, onFailure);
     const shape = [dataset.size, ...dataset.imageShape];
-    const target = new native.NativeDataset(shape, dataset.dtype === 'uint8', feed.listen);
+    const target = new native.NativeDataset(shape, dataset.dtype === 'uint8', labelColumns(dataset), feed.listen);
     feed.attach(target);
-    target.writeLabels(dataset.labels as Int32Array);
+    target.writeLabels(dataset.labels);
     return { native: target, close: () => feed.close() };
   } catch (error) {
     if (signal?.aborted) throw error;
@@ -45,8 +46,8 @@ export async function prepareDataset(
 
 async function uploadArrays(native: Native, dataset: ArrayDataset, signal?: AbortSignal): Promise<NativeDataset> {
   const { data, shape } = dataset.images;
-  const target = new native.NativeDataset([...shape], isUint8(data));
-  target.writeLabels(dataset.labels as Int32Array);
+  const target = new native.NativeDataset([...shape], typedArrayKind(data) === 'Uint8Array', labelColumns(dataset));
+  target.writeLabels(dataset.labels);
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   for (let offset = 0; offset < bytes.length; offset += PIECE) {
     target.writeImages(offset, bytes.subarray(offset, offset + PIECE));
@@ -56,7 +57,7 @@ async function uploadArrays(native: Native, dataset: ArrayDataset, signal?: Abor
   return target;
 }
 
-/** Also true of a Uint8Array from another realm. */
-function isUint8(data: ArrayBufferView): boolean {
-  return Object.prototype.toString.call(data) === '[object Uint8Array]';
+/** 0 where each image has a class index. */
+function labelColumns({ labels, size }: Dataset): number {
+  return typedArrayKind(labels) === 'Float32Array' ? labels.length / size : 0;
 }

@@ -5,6 +5,9 @@ import { findDuplicateKey } from './json';
 const versionKey = 'libtorch_densenet.version';
 const configKey = 'libtorch_densenet.config';
 
+/** Of a checkpoint: what its training state is of, see lib/training/checkpoint-metadata.ts. */
+export const trainingKey = 'libtorch_densenet.training';
+
 /** The layout of the configuration in a file; raised when older readers could misread it. */
 const layoutVersion = '1';
 

@@ -1,10 +1,14 @@
 import { DenseNetError } from '../errors';
 import type { Checkpoint } from './checkpoint';
+import { trainingKey } from './config-metadata';
 import { describe, Inert, PickleDict, TensorNode, type PickleValue } from './pickle-values';
 import { countOf, dtypeSize, type TensorEntry } from './tensor-entry';
 
 /** Where training programs keep the state dict in what they save, the one to prefer first. */
 const containers = ['state_dict_ema', 'model_ema', 'state_dict', 'model'];
+
+/** How the names of what a checkpoint of this package holds beside the model begin. */
+export const trainingPrefix = 'trainer.';
 
 /** Containers within containers that are opened. */
 const MOST_CONTAINERS = 8;
@@ -17,20 +21,31 @@ export interface StateDict {
 }
 
 /**
- * Finds a checkpoint's state dict, and the place of each of its tensors in the file.
+ * Finds a checkpoint's state dict, and the place of each of its tensors in the file. What this package's own checkpoints
+ * hold beside the model is left out.
  *
  * @param name The file's, for messages.
+ * @param options `training`: leaves nothing out.
  * @throws DenseNetError `ERR_FILE_FORMAT` when it holds none, or one whose tensors do not lie in the file.
  */
-export function readStateDict(name: string, checkpoint: Checkpoint): StateDict {
+export function readStateDict(
+  name: string,
+  checkpoint: Checkpoint,
+  { training = false }: { training?: boolean } = {},
+): StateDict {
   const dict = openContainers(name, checkpoint.root);
   const entries: TensorEntry[] = [];
   const others = new Map<string, string>();
   for (const [key, value] of dict.entries) {
+    if (!training && checkpoint.metadata[trainingKey] !== undefined && isOfTraining(key)) continue;
     if (value instanceof TensorNode && typeof key === 'string') entries.push(entryOf(name, key, value, checkpoint));
     else others.set(typeof key === 'string' ? key : describe(key), describe(value));
   }
   return { entries, others };
+}
+
+function isOfTraining(key: PickleValue): boolean {
+  return typeof key === 'string' && key.startsWith(trainingPrefix);
 }
 
 function openContainers(name: string, root: PickleValue): PickleDict {

@@ -5,33 +5,13 @@
 #include <map>
 #include <utility>
 
+#include "binding/fields.h"
 #include "binding/task.h"
 #include "core/error.h"
 
 namespace densenet::binding {
 
 namespace {
-
-double number(const Napi::Object& object, const char* key) { return object.Get(key).As<Napi::Number>().DoubleValue(); }
-
-std::int64_t integer(const Napi::Object& object, const char* key) {
-  return object.Get(key).As<Napi::Number>().Int64Value();
-}
-
-bool boolean(const Napi::Object& object, const char* key) { return object.Get(key).As<Napi::Boolean>().Value(); }
-
-std::string text(const Napi::Object& object, const char* key) { return object.Get(key).As<Napi::String>().Utf8Value(); }
-
-template <class Number>
-std::vector<Number> numbers(const Napi::Value& value) {
-  const auto array = value.As<Napi::Array>();
-  std::vector<Number> list;
-  list.reserve(array.Length());
-  for (std::uint32_t index = 0; index < array.Length(); ++index) {
-    list.push_back(static_cast<Number>(array.Get(index).As<Napi::Number>().DoubleValue()));
-  }
-  return list;
-}
 
 DType dtype_of(const Napi::TypedArray& array) {
   switch (array.TypedArrayType()) {
@@ -78,50 +58,6 @@ FileDType to_file_dtype(Napi::Env env, const std::string& name) {
   return found->second;
 }
 
-OptimizerOptions::Kind to_optimizer_kind(const std::string& type) {
-  if (type == "sgd") return OptimizerOptions::Kind::kSgd;
-  return type == "adam" ? OptimizerOptions::Kind::kAdam : OptimizerOptions::Kind::kAdamW;
-}
-
-OptimizerOptions to_optimizer_options(const Napi::Object& object) {
-  OptimizerOptions options;
-  options.kind = to_optimizer_kind(text(object, "type"));
-  options.learning_rate = number(object, "lr");
-  options.weight_decay = number(object, "weightDecay");
-  const auto groups = object.Get("groups").As<Napi::Array>();
-  for (std::uint32_t index = 0; index < groups.Length(); ++index) {
-    const auto group = groups.Get(index).As<Napi::Object>();
-    options.groups.push_back({.prefix = text(group, "prefix"),
-                              .learning_rate = number(group, "lr"),
-                              .weight_decay = number(group, "weightDecay")});
-  }
-  if (options.kind == OptimizerOptions::Kind::kSgd) {
-    options.momentum = number(object, "momentum");
-    options.nesterov = boolean(object, "nesterov");
-  } else {
-    const auto betas = numbers<double>(object.Get("betas"));
-    options.beta1 = betas.at(0);
-    options.beta2 = betas.at(1);
-    options.epsilon = number(object, "eps");
-  }
-  return options;
-}
-
-ScheduleOptions to_schedule_options(const Napi::Object& object) {
-  ScheduleOptions options;
-  const std::string type = text(object, "type");
-  if (type == "step") {
-    options.kind = ScheduleOptions::Kind::kStep;
-    options.step_size = integer(object, "stepSize");
-    options.gamma = number(object, "gamma");
-  } else if (type == "cosine") {
-    options.kind = ScheduleOptions::Kind::kCosine;
-    options.length = integer(object, "epochs");
-    options.minimum = number(object, "minLr");
-  }
-  return options;
-}
-
 }  // namespace
 
 HostTensor to_host_tensor(const Napi::Value& value) {
@@ -142,7 +78,9 @@ HostTensor to_host_tensor(const Napi::Value& value) {
                                                                         "shape. Do not change it during the call."}));
   }
   // Copied at once: JavaScript may change or transfer its array while the call waits.
-  tensor.data = std::make_shared_for_overwrite<std::byte[]>(tensor.bytes);  // NOLINT(modernize-avoid-c-arrays)
+  tensor.data = run_now(array.Env(), [&] {
+    return std::make_shared_for_overwrite<std::byte[]>(tensor.bytes);  // NOLINT(modernize-avoid-c-arrays)
+  });
   const auto* bytes = static_cast<const std::byte*>(array.ArrayBuffer().Data());
   if (tensor.bytes > 0) std::memcpy(tensor.data.get(), bytes + array.ByteOffset(), tensor.bytes);
   return tensor;
@@ -179,32 +117,6 @@ RunOptions to_run_options(const Napi::Object& object) {
   if (memory == "fast") options.memory = MemoryMode::kFast;
   if (memory == "efficient") options.memory = MemoryMode::kEfficient;
   return options;
-}
-
-TrainerOptions to_trainer_options(const Napi::Object& object) {
-  TrainerOptions options;
-  options.optimizer = to_optimizer_options(object.Get("optimizer").As<Napi::Object>());
-  options.schedule = to_schedule_options(object.Get("schedule").As<Napi::Object>());
-  options.label_smoothing = number(object, "labelSmoothing");
-  options.seed = to_seed(object.Get("seed"));
-  return options;
-}
-
-FitPlan to_fit_plan(const Napi::Object& object) {
-  FitPlan plan;
-  plan.epochs = integer(object, "epochs");
-  plan.batch_size = integer(object, "batchSize");
-  plan.smallest_batch = integer(object, "smallestBatch");
-  const std::string order = text(object, "order");
-  plan.order = order == "given" ? Order::kGiven : order == "balanced" ? Order::kBalanced : Order::kShuffled;
-  plan.augmentations = to_augmentations(object.Get("augmentations").As<Napi::Array>());
-  const auto parts = object.Get("unfreezing").As<Napi::Array>();
-  for (std::uint32_t index = 0; index < parts.Length(); ++index) {
-    const auto part = parts.Get(index).As<Napi::Object>();
-    plan.unfreezing.push_back({.epoch = integer(part, "epoch"), .prefix = text(part, "prefix")});
-  }
-  plan.feature_cache_bytes = integer(object, "featureCacheBytes");
-  return plan;
 }
 
 PicturePlan to_picture_plan(const Napi::Object& object) {
@@ -278,6 +190,14 @@ Napi::Array to_js(Napi::Env env, const std::vector<std::int64_t>& values) {
   return array;
 }
 
+Napi::Array to_js(Napi::Env env, const std::vector<double>& values) {
+  const Napi::Array array = Napi::Array::New(env, values.size());
+  for (std::uint32_t index = 0; index < values.size(); ++index) {
+    array.Set(index, Napi::Number::New(env, values[index]));
+  }
+  return array;
+}
+
 Napi::Object to_js(Napi::Env env, const HostTensor& tensor) {
   // A copy into JavaScript's own memory: Electron allows no buffer outside of it.
   Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, tensor.bytes);
@@ -309,13 +229,6 @@ Napi::Object to_js(Napi::Env env, const Metrics& metrics) {
   object.Set("loss", metrics.loss);
   object.Set("top1", metrics.top1);
   object.Set("size", static_cast<double>(metrics.size));
-  return object;
-}
-
-Napi::Object to_js(Napi::Env env, const Evaluation& evaluation) {
-  const Napi::Object object = to_js(env, evaluation.metrics);
-  object.Set("top5", evaluation.top5);
-  object.Set("confusion", to_js(env, evaluation.confusion));
   return object;
 }
 

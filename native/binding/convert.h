@@ -22,6 +22,7 @@ namespace densenet::binding {
 HostTensor to_host_tensor(const Napi::Value& value);
 ModelConfig to_model_config(const Napi::Object& object);
 RunOptions to_run_options(const Napi::Object& object);
+ScheduleOptions to_schedule_options(const Napi::Object& object);
 TrainerOptions to_trainer_options(const Napi::Object& object);
 FitPlan to_fit_plan(const Napi::Object& object);
 std::vector<Augmentation> to_augmentations(const Napi::Array& array);
@@ -37,7 +38,7 @@ std::optional<std::uint64_t> to_seed(const Napi::Value& value);
 Napi::Object to_js(Napi::Env env, const HostTensor& tensor);
 Napi::Array to_js(Napi::Env env, const std::vector<NamedTensor>& tensors);
 Napi::Object to_js(Napi::Env env, const Metrics& metrics);
-Napi::Object to_js(Napi::Env env, const Evaluation& evaluation);
 Napi::Array to_js(Napi::Env env, const std::vector<std::int64_t>& values);
+Napi::Array to_js(Napi::Env env, const std::vector<double>& values);
 
 }  // namespace densenet::binding

@@ -2,23 +2,16 @@
 #include <string>
 
 #include "binding/convert.h"
+#include "binding/fields.h"
 
 namespace densenet::binding {
 
 namespace {
 
-double number(const Napi::Object& object, const char* key) { return object.Get(key).As<Napi::Number>().DoubleValue(); }
-
-std::int64_t integer(const Napi::Object& object, const char* key) {
-  return object.Get(key).As<Napi::Number>().Int64Value();
-}
-
 Range range(const Napi::Object& object, const char* key) {
   const auto pair = object.Get(key).As<Napi::Array>();
   return {.low = pair.Get(0U).As<Napi::Number>().DoubleValue(), .high = pair.Get(1U).As<Napi::Number>().DoubleValue()};
 }
-
-std::string text(const Napi::Object& object, const char* key) { return object.Get(key).As<Napi::String>().Utf8Value(); }
 
 Operation to_operation(const std::string& name) {
   static const std::map<std::string, Operation> names{

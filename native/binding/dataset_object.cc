@@ -50,10 +50,12 @@ DatasetObject::DatasetObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
     shape.push_back(lengths.Get(axis).As<Napi::Number>().Int64Value());
   }
   const DType dtype = info[1].As<Napi::Boolean>().Value() ? DType::kUInt8 : DType::kFloat32;
+  const std::int64_t columns = info[2].As<Napi::Number>().Int64Value();
   dataset_ = run_now(info.Env(), [&] {
     auto dataset = std::make_shared<Dataset>();
-    dataset->labels = allocate(DType::kInt32, {shape.at(0)});
-    if (info[2].IsFunction()) {
+    dataset->labels =
+        columns == 0 ? allocate(DType::kInt32, {shape.at(0)}) : allocate(DType::kFloat32, {shape.at(0), columns});
+    if (info[3].IsFunction()) {
       dataset->feed = std::make_shared<Feed>(std::vector<std::int64_t>(shape.begin() + 1, shape.end()), dtype);
     } else {
       dataset->images = allocate(dtype, shape);
@@ -61,7 +63,7 @@ DatasetObject::DatasetObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
     return dataset;
   });
   if (!dataset_->feed) return;
-  events_ = std::make_shared<FeedEvents>(info[2].As<Napi::Function>(), Environment::of(info.Env()).channel());
+  events_ = std::make_shared<FeedEvents>(info[3].As<Napi::Function>(), Environment::of(info.Env()).channel());
   dataset_->feed->listen(FeedEvents::listener_of(events_));
 }
 
@@ -90,6 +92,11 @@ void DatasetObject::feed_image(const Napi::CallbackInfo& info) {
 
 void DatasetObject::end_feed(const Napi::CallbackInfo& /*info*/) {
   if (events_) events_->release();
+}
+
+DatasetPtr dataset_of(const Napi::Value& value) {
+  if (!value.IsObject()) return nullptr;
+  return Napi::ObjectWrap<DatasetObject>::Unwrap(value.As<Napi::Object>())->dataset();
 }
 
 }  // namespace densenet::binding

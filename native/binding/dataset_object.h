@@ -15,8 +15,9 @@ class DatasetObject final : public Napi::ObjectWrap<DatasetObject> {
  public:
   static Napi::Function define(Napi::Env env);
 
-  /// new NativeDataset(imageShape, isUint8, listener): memory for the images N×C×H×W and their N labels. With a
-  /// listener the images are fed: it is called with { pass, order } and { pass, taken }.
+  /// new NativeDataset(imageShape, isUint8, labelColumns, listener): memory for the images N×C×H×W and their labels,
+  /// N×columns or, for 0 columns, N class indices. With a listener the images are fed: it is called with
+  /// { pass, order } and { pass, taken }.
   explicit DatasetObject(const Napi::CallbackInfo& info);
   ~DatasetObject() override;
   DatasetObject(const DatasetObject&) = delete;
@@ -40,5 +41,8 @@ class DatasetObject final : public Napi::ObjectWrap<DatasetObject> {
   std::shared_ptr<Dataset> dataset_;
   std::shared_ptr<FeedEvents> events_;  // of a feed
 };
+
+/// The data set behind a NativeDataset; none for anything else.
+DatasetPtr dataset_of(const Napi::Value& value);
 
 }  // namespace densenet::binding

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/engine/buffer.h"
+
 namespace densenet::binding {
 
 Channel::Channel(napi_env env) : env_(env) {
@@ -68,7 +70,7 @@ Environment& Environment::of(Napi::Env env) { return *env.GetInstanceData<Enviro
 
 std::shared_ptr<Worker> Environment::start_worker() {
   reap();
-  workers_.push_back(std::make_shared<Worker>());
+  workers_.push_back(std::make_shared<Worker>(engine::release_buffers));
   return workers_.back();
 }
 

@@ -6,7 +6,9 @@
 
 #include "binding/convert.h"
 #include "binding/environment.h"
+#include "binding/metrics_object.h"
 #include "binding/task.h"
+#include "core/train/run_data.h"
 
 namespace densenet::binding {
 
@@ -36,6 +38,26 @@ Napi::Value top_classes_to_js(Napi::Env env, const TopClasses& top) {
   return object;
 }
 
+const char* name_of(PartRun run) {
+  switch (run) {
+    case PartRun::kEngine:
+      return "engine";
+    case PartRun::kOperator:
+      return "operator";
+    case PartRun::kReference:
+      return "reference";
+    case PartRun::kDevice:
+      return "device";
+    case PartRun::kTooSmall:
+      return "too-small";
+    case PartRun::kFrozenMix:
+      return "frozen-mix";
+    case PartRun::kDropout:
+      return "dropout";
+  }
+  return "engine";
+}
+
 std::int64_t state_bytes(const Model& model) {
   std::int64_t bytes = 0;
   for (const StateInfo& info : model.describe_state()) {
@@ -59,6 +81,7 @@ Napi::Function ModelObject::define(Napi::Env env) {
        InstanceMethod<&ModelObject::set_trainable>("setTrainable"),
        InstanceMethod<&ModelObject::replace_classifier>("replaceClassifier"),
        InstanceMethod<&ModelObject::estimate_memory>("estimateMemory"),
+       InstanceMethod<&ModelObject::plan_step>("planStep"), InstanceMethod<&ModelObject::evaluate>("evaluate"),
        InstanceMethod<&ModelObject::dispose>("dispose")});
 }
 
@@ -220,6 +243,33 @@ Napi::Value ModelObject::estimate_memory(const Napi::CallbackInfo& info) {
       [](Napi::Env env, std::int64_t bytes) -> Napi::Value {
         return Napi::Number::New(env, static_cast<double>(bytes));
       });
+}
+
+Napi::Value ModelObject::plan_step(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kRead,
+      [model = model_, batch = info[0].As<Napi::Number>().Int64Value(),
+       height = info[1].As<Napi::Number>().Int64Value(),
+       width = info[2].As<Napi::Number>().Int64Value()] { return model->plan_step(batch, height, width); },
+      [](Napi::Env env, const std::vector<PartPlan>& parts) -> Napi::Value {
+        const Napi::Array array = Napi::Array::New(env, parts.size());
+        for (std::uint32_t index = 0; index < parts.size(); ++index) {
+          const Napi::Object part = Napi::Object::New(env);
+          part.Set("name", parts[index].name);
+          part.Set("run", name_of(parts[index].run));
+          part.Set("kept", static_cast<double>(parts[index].kept));
+          array.Set(index, part);
+        }
+        return array;
+      });
+}
+
+Napi::Value ModelObject::evaluate(const Napi::CallbackInfo& info) {
+  return run_evaluation(info, worker_,
+                        [model = model_](const DatasetPtr& dataset, std::int64_t batch_size,
+                                         const EvaluationOptions& options, const std::function<bool()>& stop) {
+                          return evaluate_dataset(*model, *dataset, batch_size, options, stop);
+                        });
 }
 
 Napi::Value ModelObject::dispose(const Napi::CallbackInfo& info) {

@@ -41,6 +41,11 @@ class ModelObject final : public Napi::ObjectWrap<ModelObject> {
   Napi::Value set_trainable(const Napi::CallbackInfo& info);
   Napi::Value replace_classifier(const Napi::CallbackInfo& info);
   Napi::Value estimate_memory(const Napi::CallbackInfo& info);
+  Napi::Value plan_step(const Napi::CallbackInfo& info);
+
+  /// evaluate(dataset, batchSize, options): see run_evaluation
+  Napi::Value evaluate(const Napi::CallbackInfo& info);
+
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
   /// Tells JavaScript's garbage collector how much native memory the object stands for.

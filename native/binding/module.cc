@@ -5,10 +5,14 @@
 #include "binding/convert.h"
 #include "binding/dataset_object.h"
 #include "binding/environment.h"
+#include "binding/fields.h"
+#include "binding/metrics_object.h"
 #include "binding/model_object.h"
 #include "binding/task.h"
 #include "binding/trainer_object.h"
 #include "core/runtime/info.h"
+#include "core/train/schedule.h"
+#include "core/weights/safetensors_writer.h"
 
 namespace densenet::binding {
 
@@ -55,6 +59,40 @@ Napi::Value prepare_picture_task(const Napi::CallbackInfo& info) {
       [](Napi::Env env, const HostTensor& picture) -> Napi::Value { return to_js(env, picture); });
 }
 
+/// isVerified(path): whether a file ends in the SHA-256 of all before it.
+Napi::Value get_verified(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), Environment::of(info.Env()).general_worker(), JobKind::kRead,
+      [path = info[0].As<Napi::String>().Utf8Value()] { return is_verified(path); },
+      [](Napi::Env env, bool verified) -> Napi::Value { return Napi::Boolean::New(env, verified); });
+}
+
+/// learningRates(schedule, lr, epochs, steps, values): what a schedule makes of a rate, step by step.
+Napi::Value get_learning_rates(const Napi::CallbackInfo& info) {
+  const auto values = numbers<double>(info[4]);
+  std::vector<Metrics> epochs;
+  epochs.reserve(values.size());
+  for (const double value : values) epochs.push_back({.loss = value, .top1 = value, .size = 1});
+  return run_task(
+      info.Env(), Environment::of(info.Env()).general_worker(), JobKind::kRead,
+      [schedule = to_schedule_options(info[0].As<Napi::Object>()), rate = info[1].As<Napi::Number>().DoubleValue(),
+       run = RunLength{.epochs = info[2].As<Napi::Number>().Int64Value(),
+                       .steps = info[3].As<Napi::Number>().Int64Value()},
+       epochs = std::move(epochs)] { return rates_of_run(schedule, rate, run, epochs); },
+      [](Napi::Env env, const std::vector<Rates>& rates) -> Napi::Value {
+        std::vector<double> learning_rates;
+        std::vector<double> momenta;
+        for (const Rates& one : rates) {
+          learning_rates.push_back(one.learning_rates.front());
+          if (one.momentum) momenta.push_back(*one.momentum);
+        }
+        const Napi::Object object = Napi::Object::New(env);
+        object.Set("learningRate", to_js(env, learning_rates));
+        object.Set("momentum", to_js(env, momenta));
+        return object;
+      });
+}
+
 Napi::Value augment_images(const Napi::CallbackInfo& info) {
   return run_task(
       info.Env(), Environment::of(info.Env()).general_worker(), JobKind::kRead,
@@ -75,9 +113,12 @@ void define_exports(Napi::Env env, Napi::Object exports) {
   exports.Set("runtimeFacts", Napi::Function::New(env, get_runtime_facts, "runtimeFacts"));
   exports.Set("manualSeed", Napi::Function::New(env, manual_seed, "manualSeed"));
   exports.Set("preparePicture", Napi::Function::New(env, prepare_picture_task, "preparePicture"));
+  exports.Set("isVerified", Napi::Function::New(env, get_verified, "isVerified"));
+  exports.Set("learningRates", Napi::Function::New(env, get_learning_rates, "learningRates"));
   exports.Set("augment", Napi::Function::New(env, augment_images, "augment"));
   exports.Set("shutDown", Napi::Function::New(env, shut_down, "shutDown"));
   exports.Set("NativeTrainer", TrainerObject::define(env));
+  exports.Set("NativeMetrics", MetricsObject::define(env));
   exports.Set("NativeDataset", DatasetObject::define(env));
 }
 

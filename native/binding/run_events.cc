@@ -30,6 +30,15 @@ Napi::Object event_to_js(Napi::Env env, const EpochEvent& event) {
   return object;
 }
 
+Napi::Object event_to_js(Napi::Env env, const CheckpointEvent& event) {
+  const Napi::Object object = Napi::Object::New(env);
+  object.Set("type", "checkpoint");
+  object.Set("path", event.path);
+  object.Set("epoch", static_cast<double>(event.epoch));
+  object.Set("best", event.best);
+  return object;
+}
+
 }  // namespace
 
 RunEvents::RunEvents(const Napi::Function& listener, std::shared_ptr<Channel> channel, std::shared_ptr<Worker> worker)
@@ -53,9 +62,13 @@ void RunEvents::on_step(const StepEvent& event) { push(event); }
 
 void RunEvents::on_epoch(const EpochEvent& event) { push(event); }
 
+void RunEvents::on_checkpoint(const CheckpointEvent& event) { push(event); }
+
 void RunEvents::pause() { worker_->run_pending_reads(); }
 
 bool RunEvents::stop_requested() const { return stop_ || worker_->abandoned(); }
+
+bool RunEvents::abandoned() const { return worker_->abandoned(); }
 
 void RunEvents::deliver(Napi::Env env) {
   std::deque<Event> events;

@@ -2,17 +2,13 @@
 
 #include "binding/convert.h"
 #include "binding/dataset_object.h"
+#include "binding/metrics_object.h"
 #include "binding/model_object.h"
 #include "binding/task.h"
 
 namespace densenet::binding {
 
 namespace {
-
-DatasetPtr dataset_of(const Napi::Value& value) {
-  if (!value.IsObject()) return nullptr;
-  return Napi::ObjectWrap<DatasetObject>::Unwrap(value.As<Napi::Object>())->dataset();
-}
 
 Napi::Value step_to_js(Napi::Env env, const StepResult& result) {
   const Napi::Object object = Napi::Object::New(env);
@@ -28,7 +24,9 @@ Napi::Function TrainerObject::define(Napi::Env env) {
   return DefineClass(
       env, "NativeTrainer",
       {InstanceMethod<&TrainerObject::step>("step"), InstanceMethod<&TrainerObject::fit>("fit"),
-       InstanceMethod<&TrainerObject::evaluate>("evaluate"), InstanceMethod<&TrainerObject::stop>("stop")});
+       InstanceMethod<&TrainerObject::evaluate>("evaluate"), InstanceMethod<&TrainerObject::save>("save"),
+       InstanceMethod<&TrainerObject::resume>("resume"), InstanceMethod<&TrainerObject::save_weights>("saveWeights"),
+       InstanceMethod<&TrainerObject::adopt_average>("adoptAverage"), InstanceMethod<&TrainerObject::stop>("stop")});
 }
 
 TrainerObject::TrainerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TrainerObject>(info) {
@@ -63,21 +61,50 @@ Napi::Value TrainerObject::fit(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value TrainerObject::evaluate(const Napi::CallbackInfo& info) {
-  stop_evaluation_ = std::make_shared<std::atomic<bool>>(false);
+  return run_evaluation(info, worker_,
+                        [trainer = trainer_](const DatasetPtr& dataset, std::int64_t batch_size,
+                                             const EvaluationOptions& options, const std::function<bool()>& stop) {
+                          return trainer->evaluate(dataset, batch_size, options, stop);
+                        });
+}
+
+Napi::Value TrainerObject::save(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kRead,
+      [trainer = trainer_, path = info[0].As<Napi::String>().Utf8Value(),
+       metadata = info[1].As<Napi::String>().Utf8Value()] { trainer->save(path, metadata); },
+      to_undefined);
+}
+
+Napi::Value TrainerObject::resume(const Napi::CallbackInfo& info) {
   return run_task(
       info.Env(), *worker_, JobKind::kExclusive,
-      [trainer = trainer_, dataset = dataset_of(info[0]), batch_size = info[1].As<Napi::Number>().Int64Value(),
-       stop = stop_evaluation_, worker = worker_.get()] {
-        return trainer->evaluate(dataset, batch_size, [&] { return stop->load() || worker->abandoned(); });
-      },
-      [](Napi::Env js, const std::optional<Evaluation>& evaluation) -> Napi::Value {
-        return evaluation ? to_js(js, *evaluation) : js.Undefined();
+      [trainer = trainer_, path = info[0].As<Napi::String>().Utf8Value(),
+       entries = to_tensor_entries(info[1].As<Napi::Array>())] { return trainer->resume(path, entries); },
+      [](Napi::Env js, const Progress& progress) -> Napi::Value {
+        const Napi::Object object = Napi::Object::New(js);
+        object.Set("epoch", static_cast<double>(progress.epoch));
+        object.Set("step", static_cast<double>(progress.steps));
+        return object;
       });
+}
+
+Napi::Value TrainerObject::save_weights(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kRead,
+      [trainer = trainer_, path = info[0].As<Napi::String>().Utf8Value(),
+       pieces = to_file_pieces(info[1].As<Napi::Array>())] { trainer->save_weights(path, pieces); },
+      to_undefined);
+}
+
+Napi::Value TrainerObject::adopt_average(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kExclusive, [trainer = trainer_] { return trainer->adopt_average(); },
+      [](Napi::Env js, bool adopted) -> Napi::Value { return Napi::Boolean::New(js, adopted); });
 }
 
 void TrainerObject::stop(const Napi::CallbackInfo& /*info*/) {
   if (run_) run_->stop();
-  if (stop_evaluation_) stop_evaluation_->store(true);
 }
 
 }  // namespace densenet::binding

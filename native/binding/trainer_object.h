@@ -23,16 +23,27 @@ class TrainerObject final : public Napi::ObjectWrap<TrainerObject> {
   /// fit(train, validation, plan, listener): Promise<boolean>, false when `stop` ended it
   Napi::Value fit(const Napi::CallbackInfo& info);
 
-  /// evaluate(dataset, batchSize): Promise<Evaluation | undefined>, undefined when `stop` ended it
+  /// evaluate(dataset, batchSize, options): see run_evaluation
   Napi::Value evaluate(const Napi::CallbackInfo& info);
 
-  /// Asks the running `fit` or `evaluate` to end before its next step.
+  /// save(path, metadata): Promise<void>
+  Napi::Value save(const Napi::CallbackInfo& info);
+
+  /// resume(path, entries): Promise<{ epoch, step }>, how far the checkpoint had come
+  Napi::Value resume(const Napi::CallbackInfo& info);
+
+  /// saveWeights(path, pieces): Promise<void>, of the averaged weights where there are any
+  Napi::Value save_weights(const Napi::CallbackInfo& info);
+
+  /// adoptAverage(): Promise<boolean>, false when there is none
+  Napi::Value adopt_average(const Napi::CallbackInfo& info);
+
+  /// Asks the running `fit` to end before its next step.
   void stop(const Napi::CallbackInfo& info);
 
   std::shared_ptr<Worker> worker_;
   std::shared_ptr<Trainer> trainer_;
   std::shared_ptr<RunEvents> run_;
-  std::shared_ptr<std::atomic<bool>> stop_evaluation_;
 };
 
 }  // namespace densenet::binding

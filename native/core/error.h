@@ -19,6 +19,8 @@ inline constexpr const char* kCudaOutOfMemory = "ERR_CUDA_OOM";
 inline constexpr const char* kCudaPoisoned = "ERR_CUDA_POISONED";
 inline constexpr const char* kFile = "ERR_FILE";
 inline constexpr const char* kFileFormat = "ERR_FILE_FORMAT";
+inline constexpr const char* kCheckpointMismatch = "ERR_CHECKPOINT_MISMATCH";
+inline constexpr const char* kLocked = "ERR_LOCKED";
 inline constexpr const char* kLibtorch = "ERR_LIBTORCH";
 inline constexpr const char* kInternal = "ERR_INTERNAL";
 }  // namespace code

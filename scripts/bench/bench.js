@@ -18,6 +18,7 @@ const { runCommand, pinnedVersion } = require('../../lib/runtime/fetch');
 const { cacheFolder } = require('../../lib/runtime/locate');
 const { runScript, step } = require('../report');
 const { setup } = require('../setup');
+const { isPlottable, plot } = require('./plot');
 
 const folder = path.join(cacheFolder(), 'bench');
 
@@ -29,8 +30,10 @@ const usage = `npm run bench -- [--train | --infer] [options]
   --threads N      of every contender, default all cores
   --rounds N       blocks of each contender, default 7
   --only A,B       these contenders only (ours is always there)
-  --compile        torch.compile too, which takes minutes to start
-  --out FILE       writes the results as JSON`;
+  --compile        torch.compile too, which needs a C++ compiler and takes minutes to its first step
+  --json           prints the results as JSON, and all else to stderr
+  --out FILE       writes the same to a file
+  --plot FILE      draws them, to a .svg or .png`;
 
 /**
  * @typedef {object} Contender
@@ -43,7 +46,7 @@ const usage = `npm run bench -- [--train | --infer] [options]
  * @property {string} version
  */
 
-/** @typedef {{ task: string, model: string, batch: number, size: number, device: string, threads: number, rounds: number, only: string[], compile: boolean, out: string | undefined }} Plan */
+/** @typedef {{ task: string, model: string, batch: number, size: number, device: string, threads: number, rounds: number, only: string[], compile: boolean, json: boolean, out: string | undefined, plot: string | undefined }} Plan */
 
 /** @returns {Plan} */
 function readPlan() {
@@ -62,7 +65,9 @@ function readPlan() {
       threads: text,
       rounds: text,
       only: text,
+      json: flag,
       out: text,
+      plot: text,
     },
   });
   if (values.help) {
@@ -76,6 +81,8 @@ function readPlan() {
     if (!Number.isInteger(number) || number < 1) throw new Error(`${value} is no whole number above 0.\n\n${usage}`);
     return number;
   };
+  if (values.plot !== undefined && !isPlottable(values.plot))
+    throw new Error(`--plot writes .svg or .png; got ${values.plot}.\n\n${usage}`);
   return {
     task: values.infer ? 'infer' : 'train',
     model,
@@ -86,7 +93,9 @@ function readPlan() {
     rounds: whole(values.rounds, 7),
     only: values.only?.split(',') ?? [],
     compile: values.compile ?? false,
+    json: values.json ?? false,
     out: values.out,
+    plot: values.plot,
   };
 }
 
@@ -256,6 +265,8 @@ function show(all) {
 
 async function bench() {
   const plan = readPlan();
+  const print = console.log;
+  if (plan.json) console.log = console.error;
   await setup();
   const python = await makePython();
   const { DenseNet } = require('../../dist');
@@ -267,10 +278,20 @@ async function bench() {
     plan.task === 'infer' && plan.device === 'cpu' && (wanted('onnxruntime-node') || wanted('openvino'))
       ? await makeRuntimes(python, options)
       : [];
-  const all = contenders(plan, runtimes);
+  /** @type {Contender[]} */
+  const all = [];
   /** @type {Awaited<ReturnType<typeof start>>[]} */
   const processes = [];
-  for (const contender of all) processes.push(await step(contender.name, () => start(contender, python, options)));
+  for (const contender of contenders(plan, runtimes)) {
+    try {
+      processes.push(await step(contender.name, () => start(contender, python, options)));
+      all.push(contender);
+    } catch (error) {
+      // Such as torch.compile where there is no C++ compiler; the others can still be compared.
+      if (contender.name === 'ours') throw error;
+      console.log(`  left out: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
   await step('timing', async (update) => {
     for (let round = 1; round <= plan.rounds; round += 1) {
       for (const [index, contender] of all.entries()) {
@@ -286,13 +307,16 @@ async function bench() {
   });
   for (const { end } of processes) end();
   const hardware = `${os.cpus()[0]?.model ?? 'unknown processor'}, ${plan.threads} threads, ${Math.round(os.totalmem() / 1e9)} GB, Node ${process.version}`;
-  console.log(
-    `\n${plan.task === 'train' ? 'Training step' : 'Inference'}, ${plan.model}, batch ${plan.batch}, ${plan.size}×${plan.size}, ${plan.device}`,
-  );
+  const title = `${plan.task === 'train' ? 'Training step' : 'Inference'}, ${plan.model}, batch ${plan.batch}, ${plan.size}×${plan.size}, ${plan.device}`;
+  console.log(`\n${title}`);
   console.log(`${hardware}; medians of ${plan.rounds} interleaved blocks; peak: above the process at rest\n`);
   show(all);
-  if (plan.out !== undefined)
-    await writeFile(plan.out, `${JSON.stringify({ plan, hardware, contenders: all }, undefined, 2)}\n`);
+  const ours = median(all[0]?.times ?? []);
+  const rows = all.map((one) => ({ ...one, ratio: median(one.times) / ours }));
+  const results = JSON.stringify({ plan, hardware, contenders: rows }, undefined, 2);
+  if (plan.json) print(results);
+  if (plan.out !== undefined) await writeFile(plan.out, `${results}\n`);
+  if (plan.plot !== undefined) await plot(plan.plot, { title, subtitle: hardware, bars: rows });
 }
 
 runScript(bench);

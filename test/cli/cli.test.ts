@@ -60,6 +60,63 @@ describe('train', () => {
     expect(model.config.numClasses).toBe(10);
   });
 
+  it.each(['SIGINT', 'SIGKILL'] as const)(
+    '--resume goes on after %s, and ends where the run would have ended',
+    async (signal) => {
+      const [whole, broken] = [path.join(folder, `whole-${signal}`), path.join(folder, `broken-${signal}`)];
+      const args = ['train', '--epochs', '6', '--seed', '3', '--device', 'cpu', '--json'];
+      await densenet([...args, '--out', whole]);
+      let sent = false;
+      const first = await densenet([...args, '--out', broken], {
+        onOutput: (text, kill) => {
+          if (sent || !text.includes('"type":"checkpoint"')) return;
+          sent = true;
+          kill(signal);
+        },
+      });
+      expect(first.code === 130 || first.signal === 'SIGKILL').toBe(true);
+      // Begun anew it would write over what is there to go on from.
+      const again = await densenet([...args, '--out', broken]);
+      expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining(`--resume ${broken}`) as unknown });
+      const mixed = await densenet(['train', '--resume', broken, '--epochs', '9']);
+      expect(mixed).toMatchObject({ code: 1, stderr: expect.stringContaining('leave --epochs out') as unknown });
+      const second = await densenet(['train', '--resume', broken, '--device', 'cpu', '--json']);
+      expect({ code: second.code, stderr: second.stderr }).toEqual({ code: 0, stderr: '' });
+      const last = lines(second.stdout).at(-1);
+      expect(last).toMatchObject({ type: 'result', interrupted: false });
+      const [expected, found] = await Promise.all(
+        [whole, broken].map((out) => readFile(path.join(out, 'weights.safetensors'))),
+      );
+      expect(found?.equals(expected as Buffer)).toBe(true);
+      const nothing = await densenet(['train', '--resume', broken]);
+      expect(nothing).toMatchObject({ code: 1, stderr: expect.stringContaining('ERR_FILE') as unknown });
+    },
+  );
+
+  it('--resume refuses a folder that is no run’s', async () => {
+    const { code, stderr } = await densenet(['train', '--resume', path.join(folder, 'nowhere')]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('ERR_FILE');
+    expect(stderr).toContain('config.json');
+  });
+
+  it('a second signal ends it at once', async () => {
+    const out = path.join(folder, 'twice');
+    let sent = false;
+    const { code, signal } = await densenet(
+      ['train', '--epochs', '100000', '--out', out, '--json', '--device', 'cpu'],
+      {
+        onOutput: (text, kill) => {
+          if (sent || !text.includes('"epoch":2')) return;
+          sent = true;
+          kill('SIGINT');
+          kill('SIGTERM');
+        },
+      },
+    );
+    expect({ code, signal }).toEqual({ code: 130, signal: null });
+  });
+
   it('the same seed gives the same weights', async () => {
     const files = [];
     for (const name of ['first', 'second']) {
@@ -147,4 +204,26 @@ test.each(['', 'train', 'predict', 'evaluate', 'doctor', 'setup'])('%s --help sa
   expect(code).toBe(0);
   expect(stdout).toMatch(/Usage: densenet/);
   expect(stdout.length).toBeGreaterThan(150);
+});
+
+describe('summary', () => {
+  it('is a table of a known network', async () => {
+    const { code, stdout } = await densenet(['summary', '--variant', 'densenet169', '--device', 'cpu']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/denseblock4 +│ 1×1664×7×7 /);
+    expect(stdout).toContain('Parameters 14,149,480\n');
+  });
+
+  it('is of a file, frozen and as JSON, where that is asked for', async () => {
+    const { stdout } = await densenet([
+      ...['summary', '--weights', weights(), '--freeze', 'features', '--batch', '3', '--json', '--device', 'cpu'],
+    ]);
+    const [summary] = lines(stdout);
+    expect(summary).toMatchObject({ inputShape: [3, 1, 8, 8], trainableParameters: 10 * (84 + 1) });
+  });
+
+  it('of a size that leaves nothing is refused', async () => {
+    const { code, stderr } = await densenet(['summary', '--size', '20', '--device', 'cpu']);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('ERR_INPUT_TOO_SMALL')]);
+  });
 });

@@ -109,7 +109,31 @@ describe('Trainer.step refuses', () => {
       'labels that are floats',
       { images, labels: { data: Float32Array.of(0, 1), shape: [2] } },
       invalid,
-      ['Int32Array, BigInt64Array or Uint8Array', 'got '],
+      ['labels.shape must be [2, 3]', 'got [2].'],
+    ],
+    [
+      'labels N×classes of other classes',
+      { images, labels: { data: new Float32Array(8), shape: [2, 4] } },
+      invalid,
+      ['labels.shape must be [2, 3]', 'got [2, 4].'],
+    ],
+    [
+      'labels N×classes beyond 1',
+      { images, labels: { data: Float32Array.of(0, 1, 0, 0, 0, 1.5), shape: [2, 3] } },
+      'ERR_LABEL_OUT_OF_RANGE',
+      ['labels[1][2] is 1.5', 'from 0 to 1'],
+    ],
+    [
+      'labels N×classes that hold NaN',
+      { images, labels: { data: Float32Array.of(0, NaN, 0, 0, 0, 1), shape: [2, 3] } },
+      'ERR_LABEL_OUT_OF_RANGE',
+      ['labels[0][1] is', 'from 0 to 1'],
+    ],
+    [
+      'labels that are texts in an object',
+      { images, labels: { data: ['0', '1'], shape: [2] } },
+      'ERR_LABEL_OUT_OF_RANGE',
+      ['labels[0]'],
     ],
     ['one label for two images', { images, labels: [0] }, invalid, ['labels has 1 labels for 2 images']],
     [
@@ -301,7 +325,8 @@ describe('Trainer.evaluate refuses', () => {
     ['a batch size of 0', { batchSize: 0 }, ['batchSize must be an integer of at least 1', 'got 0.']],
     ['half an image', { batchSize: 1.5 }, ['batchSize must be an integer of at least 1', 'got 1.5.']],
     ['a signal that is a text', { signal: 'stop' }, ['signal must be an AbortSignal', 'got "stop".']],
-    ['an option that there is not', { topK: 5 }, ['no option "topK"', 'batchSize, signal']],
+    ['a topK that is no list', { topK: 5 }, ['topK must be an array', 'got 5.']],
+    ['an option that there is not', { top: 5 }, ['no option "top"', 'batchSize, signal', 'Did you mean "topK"?']],
   ])('%s', async (_, options, texts) => {
     await expectRefusal(() => trainer.evaluate(tinyDataset(), wrong(options)), invalid, ...texts);
   });

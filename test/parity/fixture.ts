@@ -20,12 +20,17 @@ export interface Fixture {
 /** Reads a fixture with a reader of its own, so that a fault of the package's reader cannot hide another. */
 export async function readFixture(name: string): Promise<Fixture> {
   const facts = JSON.parse(await readFile(path.join(folder, `${name}.json`), 'utf8')) as Omit<Fixture, 'tensors'>;
-  const bytes = await readFile(path.join(folder, `${name}.safetensors`));
+  return { ...facts, tensors: readTensors(await readFile(path.join(folder, `${name}.safetensors`))) };
+}
+
+/** The tensors of a safetensors file. */
+export function readTensors(bytes: Buffer): Map<string, TensorData> {
   const start = 8 + Number(bytes.readBigUInt64LE());
   const header = JSON.parse(bytes.toString('utf8', 8, start)) as Record<
     string,
     { dtype: string; shape: number[]; data_offsets: [number, number] }
   >;
+  delete header['__metadata__'];
   const tensors = new Map<string, TensorData>();
   for (const [
     key,
@@ -36,9 +41,10 @@ export async function readFixture(name: string): Promise<Fixture> {
     },
   ] of Object.entries(header)) {
     const { buffer } = Uint8Array.from(bytes.subarray(start + from, start + to));
-    tensors.set(key, { data: dtype === 'I64' ? new BigInt64Array(buffer) : new Float32Array(buffer), shape });
+    const kinds = { F32: Float32Array, F64: Float64Array, I64: BigInt64Array, U8: Uint8Array };
+    tensors.set(key, { data: new kinds[dtype as keyof typeof kinds](buffer), shape });
   }
-  return { ...facts, tensors };
+  return tensors;
 }
 
 /** The fixture's tensors under a prefix, by the names after it. */

@@ -9,9 +9,10 @@ import {
   type StreamedDataset,
   type Transform,
 } from '../../lib';
-import { expectRefusal, fingerprint, modelMaker, rawImages, refusal, wrong } from '../unit/support';
+import { expectRefusal, fingerprint, modelMaker, rawImages, refusal, temporaryFolder, wrong } from '../unit/support';
 
 const make = modelMaker();
+const inFolder = temporaryFolder();
 
 const images = rawImages([22, 1, 8, 8]);
 const labels = Array.from({ length: 22 }, (_, n) => (n < 12 ? 0 : n < 18 ? 1 : 2));
@@ -39,7 +40,7 @@ async function train(
   const losses: number[] = [];
   for await (const event of run)
     if (event.type === 'epoch') losses.push(event.train.loss, event.validation?.loss ?? 0);
-    else steps.push(event.steps);
+    else if (event.type === 'step') steps.push(event.steps);
   return { weights: await fingerprint(model), steps, losses };
 }
 
@@ -258,6 +259,48 @@ describe('a run that is ended while it waits for images', () => {
     run.cancel();
     await expect(run).rejects.toMatchObject({ name: 'AbortError' });
   });
+});
+
+it('goes on from a checkpoint in mid-epoch, and reads no image that it had before', async () => {
+  const asked: number[] = [];
+  const logged = () => streamed((index) => (asked.push(index), Promise.resolve(one(index))));
+  const options = { epochs: 2, batchSize: 4, augment };
+  const whole = await make();
+  const wholeTrainer = new Trainer(whole, { optimizer: { type: 'sgd', lr: 0.1, momentum: 0.9 }, seed: 5 });
+  await wholeTrainer.fit(streamed(), options);
+  const broken = await make();
+  const trainer = new Trainer(broken, { optimizer: { type: 'sgd', lr: 0.1, momentum: 0.9 }, seed: 5 });
+  const run = trainer.fit(logged(), options);
+  for await (const event of run)
+    if (event.type === 'step' && event.epoch === 1 && event.step >= 2) {
+      run.cancel();
+      break;
+    }
+  await run.catch(() => undefined);
+  const file = inFolder('middle.safetensors');
+  await trainer.save(file);
+  asked.length = 0;
+  const again = await make();
+  const other = new Trainer(again, { optimizer: { type: 'sgd', lr: 0.1, momentum: 0.9 }, seed: 9 });
+  const { epoch, step } = await other.resume(file);
+  expect(epoch).toBe(1);
+  await other.fit(logged(), options);
+  expect(asked.length).toBe(44 - 4 * step);
+  expect(await fingerprint(again)).toBe(await fingerprint(whole));
+});
+
+it('trains on several labels an image as in memory', async () => {
+  const targets = Float32Array.from({ length: 66 }, (_, n) => Number(n % 3 === 0 || n % 5 === 0));
+  const classes = ['a', 'b', 'c'];
+  const weights = async (data: ArrayDataset | StreamedDataset): Promise<string> => {
+    const model = await make();
+    const trainer = new Trainer(model, { optimizer: { type: 'sgd', lr: 0.1 }, loss: 'binaryCrossEntropy', seed: 1 });
+    await trainer.fit(data, { epochs: 2, batchSize: 5 });
+    return fingerprint(model);
+  };
+  const read = (index: number) => Promise.resolve(one(index));
+  const fed = datasets.fromReader({ size: 22, imageShape: [1, 8, 8], labels: targets, classes, read });
+  expect(await weights(fed)).toBe(await weights(datasets.fromArrays({ images, labels: targets, classes })));
 });
 
 test('the event loop stays free', async () => {

@@ -21,7 +21,41 @@ describe('an option that is not given', () => {
     ['of SGD', { optimizer: sgd }, { optimizer: { ...sgd, momentum: 0, nesterov: false, weightDecay: 0 } }],
     ['of Adam', { optimizer: { type: 'adam' } }, { optimizer: { type: 'adam', ...adam, weightDecay: 0 } }],
     ['of AdamW', { optimizer: { type: 'adamw' } }, { optimizer: { type: 'adamw', ...adam, weightDecay: 0.01 } }],
-    ['of the trainer', { optimizer: sgd }, { optimizer: sgd, schedule: { type: 'constant' }, labelSmoothing: 0 }],
+    [
+      'of the trainer',
+      { optimizer: sgd },
+      {
+        optimizer: sgd,
+        schedule: { type: 'constant' },
+        loss: 'crossEntropy',
+        labelSmoothing: 0,
+        precision: 'fp32',
+        channelsLast: false,
+        deterministic: false,
+        accumulate: 1,
+        ema: false,
+      },
+    ],
+    [
+      'of RMSprop',
+      { optimizer: { type: 'rmsprop' } },
+      {
+        optimizer: { type: 'rmsprop', lr: 0.01, alpha: 0.99, eps: 1e-8, momentum: 0, centered: false, weightDecay: 0 },
+      },
+    ],
+    [
+      'of the focal loss',
+      { optimizer: sgd, loss: 'focal' },
+      { optimizer: sgd, loss: { type: 'focal', gamma: 2 }, classWeights: [1, 1, 1] },
+    ],
+    [
+      'of the warm-up',
+      { optimizer: sgd, schedule: { type: 'constant', warmup: 2 } },
+      {
+        optimizer: sgd,
+        schedule: { type: 'constant', interval: 'epoch', warmup: { length: 2, start: 1 / 3, type: 'linear' } },
+      },
+    ],
     [
       'of the schedule step',
       { optimizer: sgd, schedule: { type: 'step', stepSize: 1 } },
@@ -30,7 +64,7 @@ describe('an option that is not given', () => {
     [
       'of the schedule cosine',
       { optimizer: sgd, schedule: { type: 'cosine' } },
-      { optimizer: sgd, schedule: { type: 'cosine', epochs: 2, minLr: 0 } },
+      { optimizer: sgd, schedule: { type: 'cosine', length: 2, minLr: 0 } },
     ],
   ])('%s has PyTorch’s default', async (_, short, complete) => {
     expect(await weightsAfter(short)).toBe(await weightsAfter(complete));
@@ -70,6 +104,7 @@ describe('an option that is not given', () => {
 describe('a bad option is refused with its name, what is allowed and what was given:', () => {
   const optimizer = (fields: object): object => ({ optimizer: { ...sgd, ...fields } });
   const adam = (fields: object): object => ({ optimizer: { type: 'adam', ...fields } });
+  const rmsprop = (fields: object): object => ({ optimizer: { type: 'rmsprop', ...fields } });
   const schedule = (fields: unknown): object => ({ optimizer: sgd, schedule: fields });
   it.each<[unknown, string, string]>([
     [null, 'options must be an object', 'got null.'],
@@ -78,7 +113,7 @@ describe('a bad option is refused with its name, what is allowed and what was gi
     [{}, 'optimizer must be an object such as', 'got undefined.'],
     [{ optimizer: 'sgd' }, 'optimizer must be an object such as', 'got "sgd".'],
     [{ optimizer: null }, 'optimizer must be an object such as', 'got null.'],
-    [{ optimizer: {} }, 'optimizer.type must be one of "sgd", "adam", "adamw"', 'got undefined.'],
+    [{ optimizer: {} }, 'optimizer.type must be one of "sgd", "adam", "adamw", "rmsprop"', 'got undefined.'],
     [{ optimizer: { type: 'sdg', lr: 1 } }, 'optimizer.type must be one of', 'got "sdg". Did you mean "sgd"?'],
     [{ optimizer: sgd, learningRate: 1 }, 'options has no option', '"learningRate"'],
     [{ optimizer: { type: 'sgd' } }, 'optimizer.lr must be a finite number', 'got undefined.'],
@@ -95,7 +130,7 @@ describe('a bad option is refused with its name, what is allowed and what was gi
       'optimizer.weightDecay must be a finite number of at least 0',
       'got Infinity.',
     ],
-    [optimizer({ betas: [0.9, 0.99] }), 'momentum, nesterov, weightDecay', '"betas"'],
+    [optimizer({ betas: [0.9, 0.99] }), 'momentum, dampening, nesterov, weightDecay', '"betas"'],
     [adam({ lr: 0 }), 'optimizer.lr must be', 'above 0; got 0.'],
     [adam({ betas: 0.9 }), 'optimizer.betas must be an array of two numbers', 'got 0.9.'],
     [adam({ betas: [0.9] }), 'optimizer.betas must be an array of two numbers', 'got [0.9].'],
@@ -105,6 +140,47 @@ describe('a bad option is refused with its name, what is allowed and what was gi
     [adam({ eps: 0 }), 'optimizer.eps must be', 'above 0; got 0.'],
     [adam({ weightDecay: -0.1 }), 'optimizer.weightDecay must be a finite number of at least 0', 'got -0.1.'],
     [adam({ momentum: 0.9 }), 'betas, eps, weightDecay', '"momentum"'],
+    [adam({ amsgrad: 1 }), 'optimizer.amsgrad must be true or false', 'got 1.'],
+    [optimizer({ dampening: 1 }), 'optimizer.dampening must be a finite number from 0 to below 1', 'got 1.'],
+    [
+      optimizer({ dampening: 0.1, nesterov: true, momentum: 0.9 }),
+      'optimizer.dampening must be 0 when nesterov',
+      'got 0.1.',
+    ],
+    [optimizer({ decayNormsAndBiases: 0 }), 'optimizer.decayNormsAndBiases must be true or false', 'got 0.'],
+    [rmsprop({ alpha: 1 }), 'optimizer.alpha must be a finite number from 0 to below 1', 'got 1.'],
+    [rmsprop({ eps: 0 }), 'optimizer.eps must be', 'got 0.'],
+    [rmsprop({ momentum: -1 }), 'optimizer.momentum must be a finite number from 0 to below 1', 'got -1.'],
+    [rmsprop({ centered: 'yes' }), 'optimizer.centered must be true or false', 'got "yes".'],
+    [rmsprop({ betas: [0.9, 0.9] }), 'alpha, eps, momentum', '"betas"'],
+    [{ optimizer: sgd, loss: 'mse' }, 'loss must be one of "crossEntropy", "focal"', 'got "mse".'],
+    [{ optimizer: sgd, loss: null }, 'loss must be a name or an object', 'got null.'],
+    [{ optimizer: sgd, loss: { type: 'focal', gamma: -1 } }, 'loss.gamma must be', 'got -1.'],
+    [{ optimizer: sgd, loss: { type: 'crossEntropy', gamma: 1 } }, 'loss has no option', '"gamma"'],
+    [{ optimizer: sgd, loss: { type: 'binaryFocal', alpha: 2 } }, 'loss.alpha must be', 'from 0 to 1; got 2.'],
+    [
+      { optimizer: sgd, loss: { type: 'binaryCrossEntropy', positiveWeights: [1] } },
+      'loss.positiveWeights must be an array of 3 numbers',
+      'got [1].',
+    ],
+    [{ optimizer: sgd, loss: 'binaryFocal', classWeights: [1, 1, 1] }, 'classWeights is for crossEntropy', 'leave it'],
+    [{ optimizer: sgd, classWeights: [1, 2] }, 'classWeights must be an array of 3 numbers', 'got [1, 2].'],
+    [{ optimizer: sgd, classWeights: [1, 2, -1] }, 'classWeights[2] must be', 'got -1.'],
+    [{ optimizer: sgd, classWeights: [0, 0, 0] }, 'classWeights must be above 0 for one class', 'got [0, 0, 0].'],
+    [{ optimizer: sgd, mixup: 0 }, 'mixup must be a finite number above 0', 'got 0.'],
+    [{ optimizer: sgd, cutmix: true }, 'cutmix must be a finite number above 0', 'got true.'],
+    [{ optimizer: sgd, precision: 'fp64' }, 'precision must be one of "fp32", "bf16", "fp16"', 'got "fp64".'],
+    [{ optimizer: sgd, channelsLast: 1 }, 'channelsLast must be true or false', 'got 1.'],
+    [{ optimizer: sgd, deterministic: 1 }, 'deterministic must be true or false', 'got 1.'],
+    [{ optimizer: sgd, clipGradNorm: -1 }, 'clipGradNorm must be a finite number above 0', 'got -1.'],
+    [{ optimizer: sgd, clipGradValue: 0 }, 'clipGradValue must be a finite number above 0', 'got 0.'],
+    [{ optimizer: sgd, accumulate: 0 }, 'accumulate must be an integer of at least 1', 'got 0.'],
+    [{ optimizer: sgd, ema: 1 }, 'ema must be a finite number from 0 to below 1', 'got 1.'],
+    [{ optimizer: sgd, ema: 'yes' }, 'ema must be a finite number', 'got "yes".'],
+    [{ optimizer: sgd, swa: true }, 'swa must be an object', 'got true.'],
+    [{ optimizer: sgd, swa: {} }, 'swa.from must be an integer of at least 1', 'got undefined.'],
+    [{ optimizer: sgd, swa: { from: 1, lr: 0 } }, 'swa.lr must be', 'got 0.'],
+    [{ optimizer: sgd, swa: { from: 1 }, ema: 0.9 }, 'ema and swa', 'choose one'],
     [schedule('cosine'), 'schedule must be an object such as', 'got "cosine".'],
     [schedule({ type: 'cosin' }), 'schedule.type must be one of', 'got "cosin". Did you mean "cosine"?'],
     [schedule({ type: 'constant', gamma: 1 }), 'schedule has no option', '"gamma"'],
@@ -116,7 +192,7 @@ describe('a bad option is refused with its name, what is allowed and what was gi
       'got -1.',
     ],
     [schedule({ type: 'step', stepSize: 1, epochs: 2 }), 'schedule has no option', '"epochs"'],
-    [schedule({ type: 'cosine', epochs: 0 }), 'schedule.epochs must be an integer of at least 1', 'got 0.'],
+    [schedule({ type: 'cosine', length: 0 }), 'schedule.length must be an integer of at least 1', 'got 0.'],
     [schedule({ type: 'cosine', minLr: -1 }), 'schedule.minLr must be a finite number of at least 0', 'got -1.'],
     [schedule({ type: 'cosine', stepSize: 2 }), 'schedule has no option', '"stepSize"'],
     [{ optimizer: sgd, labelSmoothing: 1 }, 'labelSmoothing must be a finite number from 0 to below 1', 'got 1.'],
@@ -153,8 +229,8 @@ describe('the learning rate of each epoch', () => {
     ['falls after every stepSize epochs', { type: 'step', stepSize: 2, gamma: 0.5 }, [1, 1, 0.5, 0.5, 0.25]],
     ['falls to a tenth where no gamma is given', { type: 'step', stepSize: 1 }, [1, 0.1, 0.01]],
     ['follows half a cosine over the run', { type: 'cosine' }, [1, (1 + half) / 2, 0.5, (1 - half) / 2]],
-    ['follows a cosine of its own length', { type: 'cosine', epochs: 2 }, [1, 0.5]],
-    ['falls no lower than minLr', { type: 'cosine', epochs: 3, minLr: 0.2 }, [1, 0.8, 0.4, 0.2]],
+    ['follows a cosine of its own length', { type: 'cosine', length: 2 }, [1, 0.5]],
+    ['falls no lower than minLr', { type: 'cosine', length: 3, minLr: 0.2 }, [1, 0.8, 0.4, 0.2]],
   ])('%s', async (_, schedule, factors) => {
     const expected = factors.map((factor) => expect.closeTo(factor * 0.01, 12) as number);
     const scaled =

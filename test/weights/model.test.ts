@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -199,6 +200,17 @@ describe.each(['safetensors', 'pth'] as const)('a model that was saved as %s', (
     expect(again.config).toEqual(model.config);
     expect(await snapshot(again)).toBe(await snapshot());
     await again.dispose();
+  });
+
+  it('is parsed once', async () => {
+    const open = jest.spyOn(fs, 'open');
+    try {
+      const again = await DenseNet.load(file, { device: 'cpu' });
+      await again.dispose();
+      expect(open.mock.calls.map(([name]) => name)).toEqual([file]);
+    } finally {
+      open.mockRestore();
+    }
   });
 
   it('loads into a model that is there', async () => {

@@ -9,48 +9,82 @@
 
 namespace densenet {
 
-std::int64_t next_count(std::int64_t left, std::int64_t batch_size, std::int64_t smallest) {
-  const std::int64_t count = std::min(batch_size, left);
-  return left - count < smallest ? left : count;
+std::int64_t EpochPlace::steps() const {
+  const std::int64_t whole = size_ / batch_size_;
+  const std::int64_t rest = size_ % batch_size_;
+  return rest >= smallest_ || (rest > 0 && whole == 0) ? whole + 1 : whole;
 }
 
-std::int64_t count_steps(std::int64_t size, std::int64_t batch_size, std::int64_t smallest) {
-  const std::int64_t whole = size / batch_size;
-  const std::int64_t rest = size % batch_size;
-  return rest >= smallest || (rest > 0 && whole == 0) ? whole + 1 : whole;
+std::int64_t EpochPlace::next_size() const {
+  const std::int64_t left = size_ - images_;
+  const std::int64_t count = std::min(batch_size_, left);
+  return left - count < smallest_ ? left : count;
+}
+
+void EpochPlace::advance() {
+  const std::int64_t count = next_size();
+  images_ += count;
+  if (count > 0) ++batches_;
+}
+
+at::Tensor labels_on(const at::Tensor& labels, c10::Device device) {
+  return labels.to(device, labels.is_floating_point() ? at::kFloat : at::kLong);
 }
 
 TensorBatches::TensorBatches(at::Tensor images, at::Tensor labels, std::int64_t batch_size, std::int64_t smallest,
                              c10::Device device)
     : images_(std::move(images)),
       labels_(std::move(labels)),
-      batch_size_(batch_size),
-      smallest_(smallest),
+      place_(images_.size(0), batch_size, smallest),
       device_(device) {}
 
 void TensorBatches::start_epoch(const at::Tensor& order) {
-  position_ = 0;
+  place_.restart();
   order_ = order;
 }
 
 std::optional<Batch> TensorBatches::next() {
-  const std::int64_t count = next_count(size() - position_, batch_size_, smallest_);
+  const std::int64_t count = place_.next_size();
   if (count == 0) return std::nullopt;
   at::Tensor images;
   at::Tensor labels;
   if (order_.defined()) {
-    const at::Tensor chosen = order_.narrow(0, position_, count);
+    const at::Tensor chosen = order_.narrow(0, place_.images(), count);
     images = images_.index_select(0, chosen.to(images_.device()));
     labels = labels_.index_select(0, chosen.to(labels_.device()));
   } else {
-    images = images_.narrow(0, position_, count);
-    labels = labels_.narrow(0, position_, count);
+    images = images_.narrow(0, place_.images(), count);
+    labels = labels_.narrow(0, place_.images(), count);
   }
-  position_ += count;
-  return Batch{.images = images.to(device_), .labels = labels.to(device_, at::kLong)};
+  place_.advance();
+  return Batch{.images = images.to(device_), .labels = labels_on(labels, device_)};
 }
 
+namespace {
+
+/// Labels N×classes: each a probability, or a yes or no.
+void check_rows(const at::Tensor& labels, std::int64_t num_classes, const char* what) {
+  if (labels.size(1) != num_classes) {
+    throw Error(code::kInvalidArgument, std::string(what) + " has " + std::to_string(labels.size(1)) +
+                                            " numbers an image, and the model has " + std::to_string(num_classes) +
+                                            " classes. Give one number a class.");
+  }
+  const at::Tensor bad = at::logical_not(at::logical_and(labels.ge(0), labels.le(1))).nonzero();
+  if (bad.size(0) == 0) return;
+  const auto row = bad[0][0].item<std::int64_t>();
+  const auto column = bad[0][1].item<std::int64_t>();
+  throw Error(code::kLabelOutOfRange, std::string(what) + "[" + std::to_string(row) + "][" + std::to_string(column) +
+                                          "] is " + std::to_string(labels[row][column].item<double>()) +
+                                          "; such a label is a number from 0 to 1.");
+}
+
+}  // namespace
+
 void check_labels(const at::Tensor& labels, std::int64_t num_classes, const char* what) {
+  if (labels.dim() == 2) {
+    check_rows(labels, num_classes, what);
+    return;
+  }
   const at::Tensor bad = at::logical_or(labels.lt(0), labels.ge(num_classes)).nonzero();
   if (bad.size(0) == 0) return;
   const auto index = bad[0].item<std::int64_t>();

@@ -11,7 +11,7 @@ namespace densenet {
 /// Some images and their labels, on the device on which they are used.
 struct Batch {
   at::Tensor images;  ///< N×C×H×W
-  at::Tensor labels;  ///< N, int64
+  at::Tensor labels;  ///< N, int64, each the index of a class; or N×classes, float32
 
   [[nodiscard]] std::int64_t size() const { return images.size(0); }
 };
@@ -38,21 +38,42 @@ class BatchSource {
   /// Passes over the next batch, as when a run goes on in the middle of an epoch.
   virtual void skip() = 0;
 
+  /// Batches of the epoch that are behind, those that were passed over too.
+  [[nodiscard]] virtual std::int64_t position() const = 0;
+
   /// Batches in an epoch.
   [[nodiscard]] virtual std::int64_t steps() const = 0;
 };
 
-/// Images in the next batch, when so many are left. The last batch may be smaller; one smaller than `smallest` joins
-/// the batch before it, since batch norm cannot learn from a single value a channel.
-std::int64_t next_count(std::int64_t left, std::int64_t batch_size, std::int64_t smallest);
+/// Where an epoch is. Its last batch may be smaller; one smaller than `smallest` joins the batch before it, since batch
+/// norm cannot learn from a single value a channel.
+class EpochPlace {
+ public:
+  EpochPlace(std::int64_t size, std::int64_t batch_size, std::int64_t smallest)
+      : size_(size), batch_size_(batch_size), smallest_(smallest) {}
 
-/// Batches of so many images.
-std::int64_t count_steps(std::int64_t size, std::int64_t batch_size, std::int64_t smallest);
+  [[nodiscard]] std::int64_t size() const { return size_; }
+  [[nodiscard]] std::int64_t smallest() const { return smallest_; }
+  [[nodiscard]] std::int64_t images() const { return images_; }    ///< behind
+  [[nodiscard]] std::int64_t batches() const { return batches_; }  ///< behind
+  [[nodiscard]] std::int64_t steps() const;                        ///< batches in all
+  [[nodiscard]] std::int64_t next_size() const;                    ///< images of the next batch; 0 at the end
+
+  void restart() { images_ = batches_ = 0; }
+  void advance();
+
+ private:
+  std::int64_t size_;
+  std::int64_t batch_size_;
+  std::int64_t smallest_;
+  std::int64_t images_ = 0;
+  std::int64_t batches_ = 0;
+};
 
 /// Batches of images in memory, or of what was computed from them.
 class TensorBatches final : public BatchSource {
  public:
-  /// @param images N×…, @param labels N; both in ordinary memory or on any device.
+  /// @param images N×…, @param labels N or N×classes; both in ordinary memory or on any device.
   TensorBatches(at::Tensor images, at::Tensor labels, std::int64_t batch_size, std::int64_t smallest,
                 c10::Device device);
 
@@ -60,20 +81,23 @@ class TensorBatches final : public BatchSource {
 
   void start_epoch(const at::Tensor& order) override;
   std::optional<Batch> next() override;
-  void skip() override { position_ += next_count(size() - position_, batch_size_, smallest_); }
-  [[nodiscard]] std::int64_t steps() const override { return count_steps(size(), batch_size_, smallest_); }
+  void skip() override { place_.advance(); }
+  [[nodiscard]] std::int64_t position() const override { return place_.batches(); }
+  [[nodiscard]] std::int64_t steps() const override { return place_.steps(); }
 
  private:
   at::Tensor images_;
   at::Tensor labels_;
-  std::int64_t batch_size_;
-  std::int64_t smallest_;
+  EpochPlace place_;
   c10::Device device_;
   at::Tensor order_;  // undefined for the order of the data set
-  std::int64_t position_ = 0;
 };
 
-/// Throws ERR_LABEL_OUT_OF_RANGE, naming the first label that is no class. On the CPU, always: a label that reaches a
+/// What labels are on the device: class indices int64, rows of numbers float32.
+at::Tensor labels_on(const at::Tensor& labels, c10::Device device);
+
+/// Throws ERR_LABEL_OUT_OF_RANGE, naming the first label that is no class or, of labels N×classes, is not from 0 to 1;
+/// ERR_INVALID_ARGUMENT where those are for another number of classes. On the CPU, always: a label that reaches a
 /// CUDA kernel unchecked would make the device unusable.
 void check_labels(const at::Tensor& labels, std::int64_t num_classes, const char* what);
 

@@ -11,7 +11,7 @@ namespace densenet {
 /// a batch of which fewer than `smallest` remain is passed over.
 class FeedBatches final : public BatchSource {
  public:
-  /// @param labels N, in ordinary memory
+  /// @param labels N or N×classes, in ordinary memory
   FeedBatches(std::shared_ptr<Feed> feed, at::Tensor labels, std::int64_t batch_size, std::int64_t smallest,
               c10::Device device, Patience patience);
 
@@ -19,8 +19,9 @@ class FeedBatches final : public BatchSource {
 
   void start_epoch(const at::Tensor& order) override;
   std::optional<Batch> next() override;
-  void skip() override { position_ += next_count(size() - position_, batch_size_, smallest_); }
-  [[nodiscard]] std::int64_t steps() const override { return count_steps(size(), batch_size_, smallest_); }
+  void skip() override { place_.advance(); }
+  [[nodiscard]] std::int64_t position() const override { return place_.batches(); }
+  [[nodiscard]] std::int64_t steps() const override { return place_.steps(); }
 
  private:
   /// Asks for the images from here on.
@@ -28,12 +29,10 @@ class FeedBatches final : public BatchSource {
 
   std::shared_ptr<Feed> feed_;
   at::Tensor labels_;
-  std::int64_t batch_size_;
-  std::int64_t smallest_;
+  EpochPlace place_;
   c10::Device device_;
   Patience patience_;
   at::Tensor order_;
-  std::int64_t position_ = 0;
   std::int64_t start_ = -1;  // where the feed's pass began, which is not before the first batch is asked for
 };
 

@@ -134,7 +134,7 @@ class Backward {
                                const Affine<T>& norm, const Rows& dx, bool accumulate) {
     const std::vector<T> p = correction_.template p<T>();
     const std::vector<T> q = correction_.template q<T>();
-    const at::Tensor packed = pack_backward<T>(weight);
+    const at::Tensor packed = pack_spatial_backward<T>(weight, trace_.pixels);
     return SpatialBackward<T>{.dy = {.g = gradient_.data<T>() + kept.in,
                                      .ldg = gradient_.ld,
                                      .x = trace_.x.data<T>() + kept.in,

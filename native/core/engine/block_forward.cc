@@ -81,7 +81,7 @@ class Forward {
                BlockTrace::Layer& kept) {
     const std::int64_t out = weight.size(0);
     if (parts_.drops()) kept.mask = draw_mask(*parts_.dropout, trace_.pixels, out, options_);
-    const at::Tensor packed = pack_forward<T>(weight);
+    const at::Tensor packed = pack_spatial_forward<T>(weight, trace_.pixels);
     SpatialForward<T>{.x = x,
                       .ldx = ldx,
                       .pixels = trace_.pixels,

@@ -7,6 +7,7 @@
 #include "core/engine/pack.h"
 #include "core/engine/passes.h"
 #include "core/engine/tail.h"
+#include "core/engine/winograd.h"
 
 namespace densenet::engine {
 
@@ -45,9 +46,10 @@ at::Tensor padded(const at::Tensor& values, std::int64_t length, at::ScalarType 
 }  // namespace
 
 template <class T>
-void BlockEvaluation::prepare(const BlockParts& parts) {
+void BlockEvaluation::prepare(const BlockParts& parts, const Pixels& pixels) {
   auto versions = versions_of(parts);
-  if (versions == made_from_) return;
+  const bool winograd = winograd_pays(pixels);
+  if (versions == made_from_ && winograd == made_for_winograd_) return;
   constexpr at::ScalarType kType = at::CppTypeToScalarType<T>::value;
   layers_.clear();
   for (const LayerParts& parts_of_layer : parts.layers) {
@@ -67,19 +69,20 @@ void BlockEvaluation::prepare(const BlockParts& parts) {
       const std::vector<double> scales(data, data + scale2.numel());
       layer.conv1 = pack_forward<T>(parts_of_layer.conv1, &scales);
       layer.bias = padded(shift2, whole_panels(layer.width), kType);
-      layer.conv2 = pack_forward<T>(parts_of_layer.conv2);
+      layer.conv2 = pack_spatial_forward<T>(parts_of_layer.conv2, pixels);
     } else {
-      layer.conv1 = pack_forward<T>(parts_of_layer.conv1);
+      layer.conv1 = pack_spatial_forward<T>(parts_of_layer.conv1, pixels);
     }
     layers_.push_back(std::move(layer));
   }
   made_from_ = std::move(versions);
+  made_for_winograd_ = winograd;
 }
 
 template <class T>
 at::Tensor BlockEvaluation::run_as(const BlockParts& parts, const at::Tensor& input) {
-  prepare<T>(parts);
   const Pixels pixels{.images = input.size(0), .height = input.size(2), .width = input.size(3)};
+  prepare<T>(parts, pixels);
   std::int64_t channels = input.size(1);
   const std::int64_t first = channels;
   std::int64_t widest = 0;

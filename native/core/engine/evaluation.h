@@ -35,7 +35,7 @@ class BlockEvaluation {
   };
 
   template <class T>
-  void prepare(const BlockParts& parts);
+  void prepare(const BlockParts& parts, const Pixels& pixels);
   template <class T>
   at::Tensor run_as(const BlockParts& parts, const at::Tensor& input);
 
@@ -44,6 +44,7 @@ class BlockEvaluation {
   void run_layers(const Rows& x, const Pixels& pixels, std::int64_t channels, const Rows& y) const;
 
   std::vector<std::pair<const void*, std::uint32_t>> made_from_;  // each tensor's memory and version
+  bool made_for_winograd_ = false;
   std::vector<Layer> layers_;
 };
 

@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <ranges>
-#include <string>
 #include <vector>
 
 #include "core/engine/geometry.h"
@@ -61,64 +59,75 @@ BlockMemory block_memory(const ModelConfig& config, std::int64_t layers, std::in
   return memory;
 }
 
-}  // namespace
+/// What the parts of a network hold in a training step.
+struct NetworkMemory {
+  std::int64_t images = 0;         ///< as they came; channels-last as much again
+  std::int64_t stem = 0;           ///< of the ImageNet stem: the convolution's output
+  std::int64_t stem_backward = 0;  ///< what its backward pass takes beside that
+  std::vector<BlockMemory> blocks;
+};
 
-TrainingMemory predict_training_memory(const ModelConfig& config, std::int64_t batch, std::int64_t height,
-                                       std::int64_t width, std::int64_t learning) {
-  const std::int64_t image_bytes = batch * config.in_channels * height * width * kFloat;
-  std::int64_t stem = 2 * image_bytes;  // as it came, and channels-last
-  std::int64_t stem_backward = 0;
+NetworkMemory network_memory(const ModelConfig& config, std::int64_t batch, std::int64_t height, std::int64_t width) {
+  NetworkMemory memory;
+  memory.images = batch * config.in_channels * height * width * kFloat;
   std::int64_t channels = config.init_channels;
   if (config.stem == Stem::kImageNet) {
     height = ceil_div(height, 2);
     width = ceil_div(width, 2);
-    const std::int64_t convolved = batch * height * width * channels * kFloat;
+    memory.stem = batch * height * width * channels * kFloat;
     height = ceil_div(height, 2);
     width = ceil_div(width, 2);
-    stem += convolved;
-    stem_backward = convolved + (batch * height * width * channels * kFloat);
+    memory.stem_backward = memory.stem + (batch * height * width * channels * kFloat);
   }
-  std::vector<BlockMemory> blocks;
   for (std::size_t index = 0; index < config.block_config.size(); ++index) {
     const std::int64_t all = channels + (config.block_config[index] * config.growth_rate);
     const bool last = index + 1 == config.block_config.size();
     const std::int64_t kept =
         last ? 0 : static_cast<std::int64_t>(std::floor(static_cast<double>(all) * config.compression));
-    blocks.push_back(block_memory(config, config.block_config[index], channels, last ? config.num_classes : kept,
-                                  {.images = batch, .height = height, .width = width}));
+    memory.blocks.push_back(block_memory(config, config.block_config[index], channels, last ? config.num_classes : kept,
+                                         {.images = batch, .height = height, .width = width}));
     channels = kept;
     height /= 2;
     width /= 2;
   }
+  return memory;
+}
+
+}  // namespace
+
+TrainingMemory predict_training_memory(const ModelConfig& config, std::int64_t batch, std::int64_t height,
+                                       std::int64_t width, std::int64_t learning) {
+  const NetworkMemory memory = network_memory(config, batch, height, width);
+  const std::int64_t stem = (2 * memory.images) + memory.stem;
   const std::int64_t learned = learning * kFloat;
   const auto peak = [&](bool fast) {
     std::int64_t held = stem;
-    for (const BlockMemory& block : blocks) held += block.buffer + block.masks + (fast ? block.products : 0);
+    for (const BlockMemory& block : memory.blocks) held += block.buffer + block.masks + (fast ? block.products : 0);
     std::int64_t most = held;
     std::int64_t gradients = 0;
-    for (const BlockMemory& block : blocks | std::views::reverse) {
+    for (const BlockMemory& block : memory.blocks | std::views::reverse) {
       gradients = std::min(learned, gradients + block.weights);
       const std::int64_t passing = block.buffer + block.inner + block.chunks + (fast ? 0 : block.inner);
       most = std::max(most, held + gradients + passing);
       held -= block.buffer + block.masks + (fast ? block.products : 0);
     }
-    most = std::max(most, stem + stem_backward + learned);
+    most = std::max(most, stem + memory.stem_backward + learned);
     const auto tensors = static_cast<double>(most + learned);  // the momentum
     return kOverhead + static_cast<std::int64_t>(kFragments * tensors);
   };
   return {.fast = peak(true), .efficient = peak(false)};
 }
 
-std::int64_t free_memory() {
-  std::ifstream file("/proc/meminfo");
-  std::string key;
-  std::int64_t kilobytes = 0;
-  std::string unit;
-  while (file >> key >> kilobytes) {
-    if (key == "MemAvailable:") return kilobytes * 1024;
-    std::getline(file, unit);
+std::vector<std::int64_t> predict_kept_memory(const ModelConfig& config, std::int64_t batch, std::int64_t height,
+                                              std::int64_t width, bool keep_products) {
+  const NetworkMemory memory = network_memory(config, batch, height, width);
+  std::vector<std::int64_t> kept{memory.images};
+  if (config.stem == Stem::kImageNet) kept.insert(kept.end(), {memory.stem, 0});
+  for (const BlockMemory& block : memory.blocks) {
+    kept.push_back(block.buffer + block.masks + (keep_products ? block.products : 0));
+    kept.push_back(0);  // what follows reads the block's buffer again
   }
-  return 0;
+  return kept;
 }
 
 }  // namespace densenet::engine

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "core/model/config.h"
 
@@ -18,7 +19,9 @@ struct TrainingMemory {
 TrainingMemory predict_training_memory(const ModelConfig& config, std::int64_t batch, std::int64_t height,
                                        std::int64_t width, std::int64_t learning);
 
-/// Memory that the system could still give to this process, in bytes; 0 where it does not say.
-std::int64_t free_memory();
+/// The bytes that each part keeps of the forward pass for the backward pass, in the order of `part_names`, without the
+/// classifier.
+std::vector<std::int64_t> predict_kept_memory(const ModelConfig& config, std::int64_t batch, std::int64_t height,
+                                              std::int64_t width, bool keep_products);
 
 }  // namespace densenet::engine

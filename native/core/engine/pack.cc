@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/engine/geometry.h"
+#include "core/engine/winograd.h"
 
 namespace densenet::engine {
 
@@ -19,10 +20,13 @@ struct Sizes {
       : out(weight.size(0)), in(weight.size(1)), area(weight.size(2) * weight.size(3)) {}
 };
 
+/// How the last panel is stored where half of its columns would do.
+enum class LastPanel : std::uint8_t { kMayBeHalf, kWhole };
+
 /// Fills panels of `columns` columns from value(position, channel, column), a panel an item; a row is a position and a
 /// channel.
 template <class T, class F>
-at::Tensor fill_panels(std::int64_t columns, std::int64_t positions, std::int64_t channels,
+at::Tensor fill_panels(std::int64_t columns, std::int64_t positions, std::int64_t channels, LastPanel last,
                        const at::TensorOptions& options, const F& value) {
   const std::int64_t depth = positions * channels;
   const std::int64_t panels = ceil_div(columns, kPanel);
@@ -31,7 +35,7 @@ at::Tensor fill_panels(std::int64_t columns, std::int64_t positions, std::int64_
   for_items(panels, panels * kPanel * depth * kMove, [&](std::int64_t panel, std::int64_t /*slot*/) {
     const std::int64_t first = panel * kPanel;
     const std::int64_t real = std::min(kPanel, columns - first);
-    const std::int64_t width = real > kPanel / 2 ? kPanel : kPanel / 2;
+    const std::int64_t width = last == LastPanel::kWhole || real > kPanel / 2 ? kPanel : kPanel / 2;
     T* place = data + (first * depth);
     for (std::int64_t position = 0; position < positions; ++position) {
       for (std::int64_t channel = 0; channel < channels; ++channel) {
@@ -44,10 +48,8 @@ at::Tensor fill_panels(std::int64_t columns, std::int64_t positions, std::int64_
   return packed;
 }
 
-}  // namespace
-
 template <class T>
-at::Tensor pack_forward(const at::Tensor& weight, const std::vector<double>* scale) {
+at::Tensor pack_columns_out(const at::Tensor& weight, const std::vector<double>* scale, LastPanel last) {
   const Sizes sizes(weight);
   const at::Tensor dense = weight.detach().contiguous();
   const T* from = dense.const_data_ptr<T>();
@@ -56,18 +58,60 @@ at::Tensor pack_forward(const at::Tensor& weight, const std::vector<double>* sca
     if (scale == nullptr) return plain;
     return static_cast<T>(static_cast<double>(plain) * (*scale)[static_cast<std::size_t>(out)]);
   };
-  return fill_panels<T>(sizes.out, sizes.area, sizes.in, dense.options(), value);
+  return fill_panels<T>(sizes.out, sizes.area, sizes.in, last, dense.options(), value);
 }
 
 template <class T>
-at::Tensor pack_backward(const at::Tensor& weight) {
+at::Tensor pack_columns_in(const at::Tensor& weight, LastPanel last) {
   const Sizes sizes(weight);
   const at::Tensor dense = weight.detach().contiguous();
   const T* from = dense.const_data_ptr<T>();
   const auto value = [&](std::int64_t position, std::int64_t out, std::int64_t in) {
     return from[(((out * sizes.in) + in) * sizes.area) + (sizes.area - 1 - position)];
   };
-  return fill_panels<T>(sizes.in, sizes.area, sizes.out, dense.options(), value);
+  return fill_panels<T>(sizes.in, sizes.area, sizes.out, last, dense.options(), value);
+}
+
+/// Packed 3×3 weights, whole panels of 9·depth rows, as Winograd's products want them.
+template <class T>
+at::Tensor to_frequencies(const at::Tensor& packed, std::int64_t depth) {
+  constexpr std::int64_t kRows = 16;  // of an item
+  const std::int64_t panels = packed.numel() / (9 * depth * kPanel);
+  at::Tensor transformed = at::empty({panels * kFrequencies * depth * kPanel}, packed.options());
+  const T* from = packed.const_data_ptr<T>();
+  T* to = transformed.mutable_data_ptr<T>();
+  const std::int64_t parts = ceil_div(depth, kRows);
+  for_items(panels * parts, panels * depth * kPanel * kFrequencies, [&](std::int64_t item, std::int64_t /*slot*/) {
+    const std::int64_t panel = item / parts;
+    const Range rows = part_of(depth, parts, item % parts);
+    kernels<T>().winograd_transform(from + (((panel * 9 * depth) + rows.begin) * kPanel), rows.size(), depth,
+                                    to + (((panel * kFrequencies * depth) + rows.begin) * kPanel));
+  });
+  return transformed;
+}
+
+}  // namespace
+
+template <class T>
+at::Tensor pack_forward(const at::Tensor& weight, const std::vector<double>* scale) {
+  return pack_columns_out<T>(weight, scale, LastPanel::kMayBeHalf);
+}
+
+template <class T>
+at::Tensor pack_backward(const at::Tensor& weight) {
+  return pack_columns_in<T>(weight, LastPanel::kMayBeHalf);
+}
+
+template <class T>
+at::Tensor pack_spatial_forward(const at::Tensor& weight, const Pixels& pixels) {
+  if (!winograd_pays(pixels)) return pack_forward<T>(weight);
+  return to_frequencies<T>(pack_columns_out<T>(weight, nullptr, LastPanel::kWhole), weight.size(1));
+}
+
+template <class T>
+at::Tensor pack_spatial_backward(const at::Tensor& weight, const Pixels& pixels) {
+  if (!winograd_pays(pixels)) return pack_backward<T>(weight);
+  return to_frequencies<T>(pack_columns_in<T>(weight, LastPanel::kWhole), weight.size(0));
 }
 
 template <class T>
@@ -108,6 +152,10 @@ template at::Tensor pack_forward<float>(const at::Tensor&, const std::vector<dou
 template at::Tensor pack_forward<double>(const at::Tensor&, const std::vector<double>*);
 template at::Tensor pack_backward<float>(const at::Tensor&);
 template at::Tensor pack_backward<double>(const at::Tensor&);
+template at::Tensor pack_spatial_forward<float>(const at::Tensor&, const Pixels&);
+template at::Tensor pack_spatial_forward<double>(const at::Tensor&, const Pixels&);
+template at::Tensor pack_spatial_backward<float>(const at::Tensor&, const Pixels&);
+template at::Tensor pack_spatial_backward<double>(const at::Tensor&, const Pixels&);
 template at::Tensor sum_weight_gradient<float>(const at::Tensor&, const at::Tensor&);
 template at::Tensor sum_weight_gradient<double>(const at::Tensor&, const at::Tensor&);
 

@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "core/engine/geometry.h"
+
 namespace densenet::engine {
 
 /// Weights in the order in which the kernels read them: panels of columns, padded with zeros (see kPanel). `weight` is
@@ -17,6 +19,13 @@ at::Tensor pack_forward(const at::Tensor& weight, const std::vector<double>* sca
 /// turned by 180°, then output channel.
 template <class T>
 at::Tensor pack_backward(const at::Tensor& weight);
+
+/// The same two for a 3×3 convolution of images of this size: as they are, or as Winograd's algorithm wants them,
+/// [panel][frequency][depth][kPanel] (see `winograd_pays`).
+template <class T>
+at::Tensor pack_spatial_forward(const at::Tensor& weight, const Pixels& pixels);
+template <class T>
+at::Tensor pack_spatial_backward(const at::Tensor& weight, const Pixels& pixels);
 
 /// Adds up the chunks of a weight's gradient, [chunk][panel][position][out][kPanel], into the weight's own order.
 template <class T>

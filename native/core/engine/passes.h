@@ -52,7 +52,7 @@ struct SpatialForward {
   Pixels pixels{};
   std::int64_t in = 0;
   std::optional<Affine<T>> norm;  ///< without it the input is taken as it is
-  const T* weight = nullptr;      ///< pack_forward
+  const T* weight = nullptr;      ///< pack_spatial_forward
   std::int64_t out = 0;
   T* y = nullptr;
   std::int64_t ldy = 0;
@@ -113,7 +113,7 @@ struct SpatialBackward {
   Pixels pixels{};
   std::int64_t in = 0;
   Affine<T> norm{};
-  const T* weight = nullptr;  ///< pack_backward
+  const T* weight = nullptr;  ///< pack_spatial_backward
   at::Tensor original;
   T* dx = nullptr;
   std::int64_t ldd = 0;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/engine/passes.h"
+#include "core/engine/winograd.h"
 
 namespace densenet::engine {
 
@@ -65,6 +66,7 @@ void PointwiseForward<T>::run() const {
 
 template <class T>
 void SpatialForward<T>::run() const {
+  if (winograd_pays(pixels)) return winograd_forward(*this);
   const Strips strips(pixels);
   const std::int64_t panels = ceil_div(out, kPanel);
   const std::int64_t parts = column_parts(strips.count, panels, 1);

@@ -19,15 +19,16 @@ enum class BlockWay : std::uint8_t {
   kModules,     ///< module by module: where some batch norms are frozen and others, or the block's input, still learn
 };
 
+bool learns(const at::Tensor& tensor) { return tensor.requires_grad(); }
+
 BlockWay way_of(const DenseBlockImpl& block, const torch::nn::BatchNorm2dImpl& after,
-                const std::vector<at::Tensor>& after_parameters, const at::Tensor& input) {
+                const std::vector<at::Tensor>& after_parameters, bool input_learns) {
   const auto& norms = block.norms();
   const auto trains = [](const auto& norm) { return norm->is_training(); };
   if (after.is_training() && std::ranges::all_of(norms, trains)) return BlockWay::kTraining;
   if (after.is_training() || std::ranges::any_of(norms, trains)) return BlockWay::kModules;
-  const auto learns = [](const at::Tensor& tensor) { return tensor.requires_grad(); };
   const bool gradients =
-      at::GradMode::is_enabled() && (learns(input) || std::ranges::any_of(block.parameters(), learns) ||
+      at::GradMode::is_enabled() && (input_learns || std::ranges::any_of(block.parameters(), learns) ||
                                      std::ranges::any_of(after_parameters, learns));
   const bool drops = block.is_training() && block.drops();
   return gradients || drops ? BlockWay::kModules : BlockWay::kEvaluation;
@@ -69,13 +70,13 @@ at::Tensor FeaturesImpl::stem(const at::Tensor& images, const Tap& tap) {
   return output;
 }
 
-std::int64_t FeaturesImpl::pixels_left(const at::Tensor& images) const {
+std::int64_t FeaturesImpl::pixels_left(std::int64_t batch, std::int64_t height, std::int64_t width) const {
   const auto left = [&](std::int64_t length) {
     if (norm0_) length = (((length + 1) / 2) + 1) / 2;
     for (std::size_t transition = 0; transition < transitions_.size(); ++transition) length /= 2;
     return length;
   };
-  return images.size(0) * left(images.size(2)) * left(images.size(3));
+  return batch * left(height) * left(width);
 }
 
 template <class RunBlock, class RunTransition>
@@ -125,13 +126,40 @@ at::Tensor FeaturesImpl::forward_blocks(const at::Tensor& images, const Tap& tap
       [&](std::size_t index, const at::Tensor& input) { return transitions_[index]->forward(input); });
 }
 
+bool FeaturesImpl::stem_is_mixed(bool input_learns) const {
+  const bool gradients = input_learns || learns(norm0_->weight) || learns(norm0_->bias);
+  return !norm0_->is_training() && gradients && at::GradMode::is_enabled();
+}
+
 at::Tensor FeaturesImpl::normalize_and_pool(const at::Tensor& convolved) {
-  // The engine's step has no gradient through a norm that keeps its running statistics.
-  const bool learns = convolved.requires_grad() || norm0_->weight.requires_grad() || norm0_->bias.requires_grad();
-  if (!norm0_->is_training() && learns && at::GradMode::is_enabled()) {
+  if (stem_is_mixed(learns(convolved))) {
     return at::max_pool2d(norm0_->forward(convolved).relu_(), {3, 3}, {2, 2}, {1, 1});
   }
   return engine::stem_forward(parts_of(*norm0_), convolved, norm0_->is_training());
+}
+
+std::vector<FeaturesImpl::PartWay> FeaturesImpl::training_ways() const {
+  bool flows = learns(conv0_->weight);
+  std::vector<PartWay> ways{{.run = PartRun::kOperator, .learns = flows}};
+  const auto either = [](bool engine) { return engine ? PartRun::kEngine : PartRun::kFrozenMix; };
+  if (norm0_) {
+    const bool mixed = stem_is_mixed(flows);
+    flows = flows || std::ranges::any_of(norm0_->parameters(), learns);
+    ways.insert(ways.end(), 2, {.run = either(!mixed), .learns = flows});
+  }
+  for (std::size_t index = 0; index < blocks_.size(); ++index) {
+    const bool last = index == transitions_.size();
+    const DenseBlockImpl& block = *blocks_[index];
+    const torch::nn::BatchNorm2dImpl& after = last ? *norm5_ : transitions_[index]->norm();
+    const std::vector<at::Tensor> parameters = last ? norm5_->parameters() : transitions_[index]->parameters();
+    const PartRun run = either(way_of(block, after, parameters, flows) != BlockWay::kModules);
+    flows = flows || std::ranges::any_of(block.parameters(), learns);
+    ways.push_back({.run = run, .learns = flows});
+    flows = flows || std::ranges::any_of(parameters, learns);
+    const bool drops = !last && transitions_[index]->drops();
+    ways.push_back({.run = run == PartRun::kEngine && drops ? PartRun::kDropout : run, .learns = flows});
+  }
+  return ways;
 }
 
 at::Tensor FeaturesImpl::forward_pooled(const at::Tensor& images, bool keep_products) {
@@ -140,7 +168,7 @@ at::Tensor FeaturesImpl::forward_pooled(const at::Tensor& images, bool keep_prod
   for (std::size_t index = 0; index < transitions_.size(); ++index) {
     DenseBlock& block = blocks_[index];
     Transition& transition = transitions_[index];
-    const BlockWay way = way_of(*block, transition->norm(), transition->parameters(), output);
+    const BlockWay way = way_of(*block, transition->norm(), transition->parameters(), learns(output));
     if (way == BlockWay::kModules) {
       output = transition->forward(block->forward(output));
     } else if (transition->drops()) {
@@ -150,7 +178,7 @@ at::Tensor FeaturesImpl::forward_pooled(const at::Tensor& images, bool keep_prod
     }
   }
   DenseBlock& block = blocks_.back();
-  const BlockWay way = way_of(*block, *norm5_, norm5_->parameters(), output);
+  const BlockWay way = way_of(*block, *norm5_, norm5_->parameters(), learns(output));
   if (way == BlockWay::kModules) {
     return at::adaptive_avg_pool2d(norm5_->forward(block->forward(output)).relu_(), {1, 1}).flatten(1);
   }

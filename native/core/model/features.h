@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/model/block.h"
+#include "core/model/step_plan.h"
 #include "core/model/transition.h"
 
 namespace densenet {
@@ -31,8 +32,16 @@ class FeaturesImpl : public torch::nn::Module {
   /// As `forward`, the blocks on the engine.
   at::Tensor forward_blocks(const at::Tensor& images, const Tap& tap);
 
+  /// What computes each part in a training step, where the engine may, in the modes that the batch norms are in; and
+  /// whether a gradient passes through it. In the order of `part_names`, without the classifier.
+  struct PartWay {
+    PartRun run;
+    bool learns;
+  };
+  [[nodiscard]] std::vector<PartWay> training_ways() const;
+
   /// Pixels of the whole batch in the last feature map. A batch norm cannot be trained on a single one.
-  [[nodiscard]] std::int64_t pixels_left(const at::Tensor& images) const;
+  [[nodiscard]] std::int64_t pixels_left(std::int64_t batch, std::int64_t height, std::int64_t width) const;
 
   [[nodiscard]] std::int64_t out_channels() const { return out_channels_; }
 
@@ -43,6 +52,9 @@ class FeaturesImpl : public torch::nn::Module {
                  const RunTransition& run_transition);
 
   at::Tensor stem(const at::Tensor& images, const Tap& tap);
+
+  /// Whether norm0 keeps its running statistics while a gradient passes through it, which the engine has no step for.
+  [[nodiscard]] bool stem_is_mixed(bool input_learns) const;
 
   /// The rest of the ImageNet stem on the engine: norm0, ReLU and pooling.
   at::Tensor normalize_and_pool(const at::Tensor& convolved);

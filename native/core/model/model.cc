@@ -9,12 +9,12 @@
 #include <utility>
 
 #include "core/data/images.h"
-#include "core/engine/memory_plan.h"
 #include "core/error.h"
 #include "core/model/grad_cam.h"
 #include "core/model/names.h"
 #include "core/model/network.h"
 #include "core/runtime/device.h"
+#include "core/runtime/free_memory.h"
 #include "core/runtime/tensor_copy.h"
 #include "core/weights/adapt_input.h"
 #include "core/weights/tensor_file.h"
@@ -198,9 +198,15 @@ std::int64_t Model::predict_memory(std::int64_t batch, std::int64_t height, std:
   return network().predict_memory(batch, height, width);
 }
 
-std::int64_t Model::fitting_batch(std::int64_t height, std::int64_t width) const {
-  const std::int64_t free = engine::free_memory();
-  const auto fits = [&](std::int64_t batch) { return predict_memory(batch, height, width) <= free; };
+std::vector<PartPlan> Model::plan_step(std::int64_t batch, std::int64_t height, std::int64_t width) const {
+  return network().plan_step(batch, height, width);
+}
+
+std::optional<std::int64_t> Model::fitting_batch(std::int64_t height, std::int64_t width) const {
+  const std::int64_t free = free_memory();
+  if (free == 0) return std::nullopt;
+  // The prediction holds within a tenth.
+  const auto fits = [&](std::int64_t batch) { return predict_memory(batch, height, width) <= free / 10 * 9; };
   constexpr std::int64_t most = 1'000'000;  // a batch beyond all sense, where the search may end
   std::int64_t fitting = 0;
   std::int64_t step = 1;

@@ -10,6 +10,7 @@
 #include "core/host_tensor.h"
 #include "core/model/config.h"
 #include "core/model/run_options.h"
+#include "core/model/step_plan.h"
 #include "core/weights/file_piece.h"
 #include "core/weights/tensor_entry.h"
 
@@ -88,8 +89,12 @@ class Model {
   /// The bytes that a training step on images of this size takes at its peak, beyond the model at rest.
   [[nodiscard]] std::int64_t predict_memory(std::int64_t batch, std::int64_t height, std::int64_t width) const;
 
-  /// The largest batch of such images for which that is free; 0 where not even one image fits.
-  [[nodiscard]] std::int64_t fitting_batch(std::int64_t height, std::int64_t width) const;
+  /// How a training step on such images would run, part by part.
+  [[nodiscard]] std::vector<PartPlan> plan_step(std::int64_t batch, std::int64_t height, std::int64_t width) const;
+
+  /// The largest batch of such images for which that is free; 0 where not even one image fits, nothing where the system
+  /// does not say what is free.
+  [[nodiscard]] std::optional<std::int64_t> fitting_batch(std::int64_t height, std::int64_t width) const;
 
   /// Gives the memory back.
   void release() noexcept { network_.reset(); }

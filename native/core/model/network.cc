@@ -1,13 +1,16 @@
 #include "core/model/network.h"
 
 #include <ATen/ATen.h>
+#include <ATen/autocast_mode.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "core/engine/buffer.h"
 #include "core/engine/memory_plan.h"
 #include "core/model/initialization.h"
 #include "core/model/names.h"
+#include "core/runtime/free_memory.h"
 
 namespace densenet {
 
@@ -38,8 +41,10 @@ NetworkImpl::NetworkImpl(const ModelConfig& config)
 
 bool NetworkImpl::engine_covers(const at::Tensor& images) const {
   if (run_options_.implementation == Implementation::kReference || !images.is_cpu()) return false;
+  if (at::autocast::is_autocast_enabled(at::kCPU)) return false;  // the engine computes in float32 alone
   if (images.scalar_type() != at::kFloat && images.scalar_type() != at::kDouble) return false;
-  return is_training() ? features_->pixels_left(images) > 1 : !at::GradMode::is_enabled();
+  return is_training() ? features_->pixels_left(images.size(0), images.size(2), images.size(3)) > 1
+                       : !at::GradMode::is_enabled();
 }
 
 std::int64_t NetworkImpl::count_learning() const {
@@ -50,17 +55,57 @@ std::int64_t NetworkImpl::count_learning() const {
 
 bool NetworkImpl::keeps_products(std::int64_t batch, std::int64_t height, std::int64_t width) const {
   if (run_options_.memory != MemoryMode::kAuto) return run_options_.memory == MemoryMode::kFast;
-  const std::int64_t free = engine::free_memory();
   const engine::TrainingMemory memory =
       engine::predict_training_memory(config_, batch, height, width, count_learning());
+  // Not worth asking the system, which takes as long as a small step.
+  constexpr std::int64_t kLittle = 128'000'000;
+  if (memory.fast < kLittle) return true;
+  const std::int64_t free = free_memory();
   // A fifth is left for whatever else the process does.
-  return free == 0 || memory.fast < free / 5 * 4;
+  return free == 0 || memory.fast < (free + engine::kept_buffers()) / 5 * 4;
 }
 
 std::int64_t NetworkImpl::predict_memory(std::int64_t batch, std::int64_t height, std::int64_t width) const {
+  if (run_options_.implementation == Implementation::kReference) {
+    // Not as exact as for the engine: the gradients on their way took up to 0.84 of what is kept where it was measured.
+    constexpr std::int64_t kLoaded = 24'000'000;  // code of libtorch that the first step brings into memory
+    std::int64_t kept = 0;
+    for (const std::int64_t part : modules_kept_memory(config_, batch, height, width)) kept += part;
+    return kLoaded + (2 * kept) + (2 * count_learning() * std::int64_t{sizeof(float)});
+  }
   const engine::TrainingMemory memory =
       engine::predict_training_memory(config_, batch, height, width, count_learning());
   return keeps_products(batch, height, width) ? memory.fast : memory.efficient;
+}
+
+std::vector<PartPlan> NetworkImpl::plan_step(std::int64_t batch, std::int64_t height, std::int64_t width) {
+  train_unfrozen();
+  const std::vector<std::string> names = part_names(config_);
+  const std::vector<FeaturesImpl::PartWay> ways = features_->training_ways();
+  const auto on_modules = modules_kept_memory(config_, batch, height, width);
+  const auto on_engine =
+      engine::predict_kept_memory(config_, batch, height, width, keeps_products(batch, height, width));
+  PartRun whole = PartRun::kEngine;
+  if (run_options_.implementation == Implementation::kReference) {
+    whole = PartRun::kReference;
+  } else if (!classifier_->weight.is_cpu()) {
+    whole = PartRun::kDevice;
+  } else if (features_->pixels_left(batch, height, width) <= 1) {
+    whole = PartRun::kTooSmall;
+  }
+  std::vector<PartPlan> parts;
+  for (std::size_t index = 0; index < ways.size(); ++index) {
+    const FeaturesImpl::PartWay& way = ways[index];
+    const bool decided = whole != PartRun::kEngine && way.run != PartRun::kOperator;
+    const PartRun run = decided ? whole : way.run;
+    const bool lean = run == PartRun::kEngine || run == PartRun::kOperator;
+    const std::int64_t kept = lean ? on_engine[index] : on_modules[index];
+    parts.push_back({.name = names[index], .run = run, .kept = way.learns ? kept : 0});
+  }
+  const bool learns = classifier_->weight.requires_grad();
+  const std::int64_t pooled = batch * feature_channels() * std::int64_t{sizeof(float)};
+  parts.push_back({.name = names.back(), .run = PartRun::kOperator, .kept = learns ? pooled : 0});
+  return parts;
 }
 
 at::Tensor NetworkImpl::forward(const at::Tensor& images, const Tap& tap) {

@@ -8,6 +8,7 @@
 
 #include "core/model/features.h"
 #include "core/model/run_options.h"
+#include "core/model/step_plan.h"
 
 namespace densenet {
 
@@ -57,8 +58,11 @@ class NetworkImpl : public torch::nn::Module {
   /// Whether a training step on images of this size keeps the 1×1 convolutions' outputs for its backward pass.
   [[nodiscard]] bool keeps_products(std::int64_t batch, std::int64_t height, std::int64_t width) const;
 
-  /// The bytes that such a step takes at its peak, beyond the model at rest.
+  /// The bytes that such a step takes at its peak, beyond the model at rest; module by module an upper bound.
   [[nodiscard]] std::int64_t predict_memory(std::int64_t batch, std::int64_t height, std::int64_t width) const;
+
+  /// How a training step on such images would run, as parts are frozen now. It leaves the network in training mode.
+  [[nodiscard]] std::vector<PartPlan> plan_step(std::int64_t batch, std::int64_t height, std::int64_t width);
 
   void set_run_options(const RunOptions& options) { run_options_ = options; }
 

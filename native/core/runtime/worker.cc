@@ -1,10 +1,15 @@
 #include "core/runtime/worker.h"
 
+#include <chrono>
 #include <utility>
 
 namespace densenet {
 
-Worker::Worker() : thread_([this] { loop(); }) {}
+namespace {
+constexpr std::chrono::milliseconds kIdle{500};
+}  // namespace
+
+Worker::Worker(std::function<void()> when_idle) : when_idle_(std::move(when_idle)), thread_([this] { loop(); }) {}
 
 Worker::~Worker() {
   abandon();
@@ -65,10 +70,20 @@ void Worker::join() {
   if (thread_.joinable()) thread_.join();
 }
 
+void Worker::wait_for_job(std::unique_lock<std::mutex>& lock) {
+  const auto called = [this] { return closed_ || !jobs_.empty(); };
+  if (when_idle_ && !wake_.wait_for(lock, kIdle, called)) {
+    lock.unlock();
+    when_idle_();
+    lock.lock();
+  }
+  wake_.wait(lock, called);
+}
+
 void Worker::loop() {
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return closed_ || !jobs_.empty(); });
+    wait_for_job(lock);
     if (jobs_.empty()) break;
     {
       const Job job = std::move(jobs_.front());

@@ -21,7 +21,9 @@ enum class JobKind : std::uint8_t {
 /// calls on one model queue and calls on two models run side by side.
 class Worker {
  public:
-  Worker();
+  /// @param when_idle Called on the thread when it has had nothing to do for a while (half a second), once until its
+  ///   next job. It must not throw.
+  explicit Worker(std::function<void()> when_idle = {});
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -56,10 +58,12 @@ class Worker {
   };
 
   void loop();
+  void wait_for_job(std::unique_lock<std::mutex>& lock);
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> jobs_;
+  std::function<void()> when_idle_;
   bool closed_ = false;
   bool abandoned_ = false;
   bool finished_ = false;

@@ -3,10 +3,12 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/train/options.h"
+#include "core/train/training_state.h"
 
 namespace torch::nn {
 class Module;
@@ -14,8 +16,14 @@ class Module;
 
 namespace densenet {
 
-/// Moves parameters against their gradients, through libtorch's fused kernels. The state of a parameter (its momentum,
-/// say) begins with the first step in which it has a gradient.
+/// How far a step goes.
+struct Rates {
+  std::vector<double> learning_rates;  ///< of the groups, in order
+  std::optional<double> momentum;      ///< SGD's and RMSprop's momentum, or Adam's first beta; empty for the option's
+};
+
+/// Moves parameters against their gradients, through libtorch's fused and foreach kernels. The state of a parameter
+/// (its momentum, say) begins with the first step in which it has a gradient.
 class Optimizer {
  public:
   explicit Optimizer(OptimizerOptions options);
@@ -27,28 +35,43 @@ class Optimizer {
   /// Forgets the gradients of all parameters that are followed.
   void clear_gradients();
 
-  /// One step over all parameters that have a gradient. `learning_rates` are those of the groups, in order, as
-  /// `base_rates` gives them, after the schedule.
-  void step(const std::vector<double>& learning_rates);
+  /// Those that there are.
+  [[nodiscard]] std::vector<at::Tensor> gradients() const;
 
-  /// The learning rate of each group; the first is that of parameters in no group.
+  /// One step over all parameters that have a gradient.
+  void step(const Rates& rates);
+
+  /// The learning rate of each group, before any schedule; the first is that of parameters in no group.
   [[nodiscard]] std::vector<double> base_rates() const;
 
+  void save_state(TrainingState& state) const;
+  void load_state(const TrainingState& state);
+
  private:
-  /// What is kept for one parameter. SGD: `first` is the momentum. Adam: `first` and `second` are the running moments
-  /// and `steps` counts.
+  /// What is kept for one parameter.
   struct Slot {
+    std::string name;
     at::Tensor parameter;
     std::size_t group = 0;
-    at::Tensor first;
-    at::Tensor second;
-    at::Tensor steps;
+    bool decays = true;
+    at::Tensor first;   // SGD: momentum. Adam: mean of gradients. RMSprop: mean of squares
+    at::Tensor second;  // Adam: mean of squares. RMSprop: momentum
+    at::Tensor third;   // Adam: largest mean of squares (amsgrad). RMSprop: mean of gradients (centered)
+    at::Tensor steps;   // Adam: how many, a float32 scalar
+  };
+  /// What the slots of one kernel call have in common.
+  struct Common {
+    double learning_rate;
+    double weight_decay;
+    double momentum;
   };
 
   [[nodiscard]] std::size_t group_of(const std::string& name) const;
-  void step_group(const std::vector<Slot*>& slots, double learning_rate, double weight_decay) const;
-  void step_sgd(const std::vector<Slot*>& slots, double learning_rate, double weight_decay) const;
-  void step_adam(const std::vector<Slot*>& slots, double learning_rate, double weight_decay) const;
+  void start(Slot& slot) const;
+  void step_alike(const std::vector<Slot*>& slots, const Common& common) const;
+  void step_sgd(const std::vector<Slot*>& slots, const Common& common, bool first_step) const;
+  void step_adam(const std::vector<Slot*>& slots, const Common& common) const;
+  void step_rmsprop(const std::vector<Slot*>& slots, const Common& common) const;
 
   OptimizerOptions options_;  // its groups begin with the one of all other parameters
   std::vector<Slot> slots_;

@@ -25,7 +25,7 @@ namespace {
 /// A name that no other writer, in this process or another, has at this time.
 std::string temporary_name(const std::string& path) {
   static std::atomic<unsigned> counter{0};
-  return path + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
+  return path + kTemporaryMark + std::to_string(::getpid()) + "-" + std::to_string(counter++);
 }
 
 /// Makes a rename in the folder outlast a power cut.
@@ -85,8 +85,9 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
   }
 }
 
-void AtomicFile::commit() {
+void AtomicFile::commit(const std::function<void(const std::string& temporary)>& verify) {
   if (::fsync(descriptor_) != 0) fail("write", path_, errno);
+  if (verify) verify(temporary_);
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail("replace", path_, errno);
   close_descriptor();
   synchronize_folder(path_);

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 
@@ -29,6 +30,9 @@ class InputFile {
   std::uint64_t size_ = 0;
 };
 
+/// What follows the name of a file that is being written.
+inline constexpr const char* kTemporaryMark = ".tmp-";
+
 /// A file that takes its name only when it is whole: it is written beside its place, synchronised, and renamed. Until
 /// `commit` returns the old file of that name stays as it was.
 class AtomicFile {
@@ -41,7 +45,9 @@ class AtomicFile {
   AtomicFile& operator=(AtomicFile&&) = delete;
 
   void write(std::span<const std::byte> bytes);
-  void commit();
+
+  /// `verify` sees the file, on the disk, under the name that it has until then; if it throws, the file goes.
+  void commit(const std::function<void(const std::string& temporary)>& verify = nullptr);
 
  private:
   void close_descriptor() noexcept;

@@ -13,8 +13,10 @@ struct Elementwise {
 
   static void normalize(const T* x, std::int64_t ldx, std::int64_t rows, std::int64_t channels, const Affine<T>& norm,
                         T* y, std::int64_t ldy) {
+    constexpr std::int64_t kAhead = 6;  // rows; they are long, and only their beginnings are read
     for (std::int64_t row = 0; row < rows; ++row) {
       for (std::int64_t c = 0; c < channels; c += kLanes) {
+        __builtin_prefetch(x + (kAhead * ldx) + c);
         const V value = (load<S>(x + c) * load<S>(norm.scale + c)) + load<S>(norm.shift + c);
         store<S>(y + c, rectified(value));
       }

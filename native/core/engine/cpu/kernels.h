@@ -2,7 +2,9 @@
 
 #include <cstdint>
 
+#include "core/engine/cpu/affine.h"
 #include "core/engine/cpu/isa.h"
+#include "core/engine/cpu/winograd_tasks.h"
 
 /// What one thread does to one tile, as plain functions over pointers, so that the same engine runs on kernels that
 /// were compiled for different instruction sets. Matrices are row-major: a row is a pixel, a column a channel, `ld*`
@@ -20,14 +22,6 @@ inline constexpr std::int64_t kTileRows = 96;
 /// cache.
 inline constexpr std::int64_t kDepth = 256;
 
-/// y = scale·(x − mean) + β of a batch norm, as scale·x + shift, per channel.
-template <class T>
-struct Affine {
-  const T* scale;  ///< γ/√(σ²+ε)
-  const T* shift;  ///< β − scale·mean
-  const T* mean;
-};
-
 /// C = max(0, scale·A + shift)·B over rows of A, for the panels [first_panel, last_panel) of B.
 template <class T>
 struct NormalizedProduct {
@@ -44,20 +38,6 @@ struct NormalizedProduct {
   std::int64_t ldc;
   const T* bias;  ///< where given, C = max(0, C + bias)
   T* scratch;     ///< kTileRows × (kDepth + kPanel)
-};
-
-/// The backward pass of a batch norm and ReLU, as the end of a product whose result is the gradient g of the rectified
-/// value: g is cleared where scale·x + shift ≤ 0, summed, and written as g, or added as scale·g.
-template <class T>
-struct NormBackward {
-  const T* x;
-  std::int64_t ldx;
-  Affine<T> norm;
-  T* out;
-  std::int64_t ldo;
-  bool accumulate;  ///< out += scale·g; otherwise out = g
-  T* sum_g;         ///< Σ g, added to
-  T* sum_gx;        ///< Σ g·(x − mean), added to
 };
 
 /// A 3×3 convolution of padding 1 over `rows`×`width` pixels of a strip: (rows+2)×(width+2) pixels with zeros around.
@@ -154,6 +134,19 @@ struct Kernels {
   void (*strip_product)(const StripProduct<T>& task);
   void (*strip_backward)(const StripBackward<T>& task);
   void (*strip_weight)(const StripWeight<T>& task);
+
+  /// Winograd's transforms and products, see winograd_tasks.h.
+  void (*winograd_input)(const WinogradInput<T>& task);
+  void (*winograd_product)(const WinogradProduct<T>& task);
+  void (*winograd_output)(const WinogradOutput<T>& task);
+  void (*winograd_backward)(const WinogradBackward<T>& task);
+  void (*winograd_gradient)(const WinogradGradient<T>& task);
+  void (*winograd_weight)(const WinogradWeight<T>& task);
+
+  /// U = G·g·Gᵀ of some rows of a panel of packed weights: [9][rows][kPanel], `rows` of `all_rows`, to
+  /// [kFrequencies][all_rows][kPanel]; and its adjoint, from a gradient of U to one of g.
+  void (*winograd_transform)(const T* packed, std::int64_t rows, std::int64_t all_rows, T* u);
+  void (*winograd_transform_backward)(const T* du, std::int64_t rows, std::int64_t all_rows, T* dw);
 
   /// Windows of one row of the pooled image.
   void (*pool)(const PooledNorm<T>& task, const T* x, std::int64_t ldx, T* y, std::int64_t ldy);

@@ -50,6 +50,9 @@ DENSENET_INLINE void finish_backward(Tile<S, R>& tile, const NormBackward<typena
   });
   const V zero{};
   tile.each([&](auto r, auto v, V& g) DENSENET_INLINE_LAMBDA {
+    // The next panel's: one cache line of each of many long rows, which no processor foresees.
+    __builtin_prefetch(x + (r * end.ldx) + (v * S::kLanes) + kPanel);
+    __builtin_prefetch(out + (r * end.ldo) + (v * S::kLanes) + kPanel, 1);
     const V value = load<S>(x + (r * end.ldx) + (v * S::kLanes));
     g = (value * scale[v]) + shift[v] > zero ? g : zero;
     sum_g[v] += g;

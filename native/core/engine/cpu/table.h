@@ -4,6 +4,7 @@
 #include "core/engine/cpu/max_pool.h"
 #include "core/engine/cpu/product.h"
 #include "core/engine/cpu/strip.h"
+#include "core/engine/cpu/winograd.h"
 
 namespace densenet::engine {
 
@@ -20,6 +21,14 @@ inline constexpr Kernels<T> kKernelTable{
     .strip_product = Strip<Arch, T>::product,
     .strip_backward = Strip<Arch, T>::backward,
     .strip_weight = Strip<Arch, T>::weight,
+    .winograd_input = Winograd<Arch, T>::input,
+    .winograd_product = Winograd<Arch, T>::product,
+    .winograd_output = Winograd<Arch, T>::output,
+    .winograd_backward = Winograd<Arch, T>::backward,
+    .winograd_gradient = Winograd<Arch, T>::gradient,
+    .winograd_weight = Winograd<Arch, T>::weight,
+    .winograd_transform = Winograd<Arch, T>::transform,
+    .winograd_transform_backward = Winograd<Arch, T>::transform_backward,
     .pool = Elementwise<Arch, T>::pool,
     .pool_backward = Elementwise<Arch, T>::pool_backward,
     .max_pool = MaxPooling<Arch, T>::forward,

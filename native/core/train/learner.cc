@@ -1,0 +1,169 @@
+#include "core/train/learner.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <torch/utils.h>
+
+#include <cmath>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "core/data/images.h"
+#include "core/error.h"
+#include "core/model/network.h"
+#include "core/train/gradients.h"
+#include "core/train/out_of_memory.h"
+#include "core/train/precision.h"
+#include "core/train/statistics.h"
+
+namespace densenet {
+
+namespace {
+
+at::Generator make_generator(c10::Device device, std::uint64_t seed) {
+  if (device.is_cpu()) return at::make_generator<at::CPUGeneratorImpl>(seed);
+  at::Generator generator = at::globalContext().defaultGenerator(device).clone();
+  generator.set_current_seed(seed);
+  return generator;
+}
+
+[[noreturn]] void refuse_loss(const std::string& what) {
+  throw Error(code::kNonFiniteLoss, what + "; the step was not taken. Lower the learning rate, or check the images.");
+}
+
+}  // namespace
+
+std::uint64_t seed_of(const TrainerOptions& options) {
+  if (options.seed) return *options.seed;
+  return static_cast<std::uint64_t>(at::randint(INT64_MAX, {1}, at::kLong).item<std::int64_t>());
+}
+
+/// What the batches of a step come to.
+struct Learner::Sums {
+  double loss = 0.0;  // already divided by the step's weight
+  std::int64_t correct = 0;
+  std::int64_t size = 0;
+};
+
+Learner::Learner(std::shared_ptr<Model> model, const TrainerOptions& options)
+    : model_(std::move(model)),
+      options_(options),
+      device_(model_->device()),
+      optimizer_(options.optimizer),
+      loss_(options.loss, device_),
+      average_(options.average),
+      dropout_generator_(make_generator(device_, *options.seed + 1)) {}
+
+void Learner::follow() { optimizer_.follow(model_->network()); }
+
+NetworkImpl& Learner::prepare_network() {
+  NetworkImpl& network = model_->network();
+  network.train_unfrozen();
+  network.set_dropout_generator(dropout_generator_);
+  return network;
+}
+
+StepResult Learner::step(std::span<const Batch> batches, bool pooled, const Rates& rates) {
+  std::exception_ptr failure;
+  try {
+    return try_step(batches, pooled, rates);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  optimizer_.clear_gradients();  // of a part of the network, if any
+  if (pooled) std::rethrow_exception(failure);
+  // Out here, where the step's memory is free again.
+  rethrow_with_advice(failure, *model_, batches.front().images.sizes());
+}
+
+void Learner::check_memory(std::span<const Batch> batches) {
+  for (const Batch& batch : batches) {
+    const at::IntArrayRef images = batch.images.sizes();
+    if (images == at::IntArrayRef(fitting_)) continue;
+    refuse_beyond_memory(*model_, images);
+    fitting_ = images.vec();
+  }
+}
+
+StepResult Learner::try_step(std::span<const Batch> batches, bool pooled, const Rates& rates) {
+  const Deterministic deterministic(options_.deterministic);
+  optimizer_.clear_gradients();
+  // What is kept in half precision is not predicted.
+  if (!pooled && options_.precision == Precision::kFloat32) check_memory(batches);
+  // Features that were computed before leave batch norm alone.
+  std::optional<StatisticsGuard> statistics;
+  if (!pooled) statistics.emplace(model_->network());
+  double weight = 0.0;
+  for (const Batch& batch : batches) weight += loss_.weight(batch.labels, model_->config().num_classes);
+  Sums sums;
+  for (const Batch& batch : batches) add_gradients(batch, pooled, weight, sums);
+  const bool moved = move(rates);
+  if (statistics) statistics->accept();
+  if (moved && average_.options().kind == AverageOptions::Kind::kExponential) average_.update(model_->network());
+  return {.loss = sums.loss, .correct = sums.correct, .size = sums.size};
+}
+
+at::Tensor Learner::forward(const Batch& batch, bool pooled) {
+  NetworkImpl& network = prepare_network();
+  const Autocast autocast(device_, options_.precision);
+  if (pooled) return network.classify(batch.images);
+  const at::Tensor input = to_network_input(batch.images, model_->config());
+  return network.forward(options_.channels_last ? input.contiguous(at::MemoryFormat::ChannelsLast) : input);
+}
+
+void Learner::add_gradients(const Batch& batch, bool pooled, double weight, Sums& sums) {
+  const at::Tensor logits = forward(batch, pooled);
+  const at::Tensor loss = loss_.sum(logits, batch.labels) / weight;
+  const auto value = loss.item<double>();
+  if (!std::isfinite(value)) refuse_loss("the loss became " + std::to_string(value));
+  const bool scaled = options_.precision == Precision::kFloat16;
+  if (loss.requires_grad()) (scaled ? loss * scaler_.scale() : loss).backward();
+  const torch::NoGradGuard no_grad;
+  sums.loss += value;
+  sums.correct += loss_.count_correct(logits, batch.labels);
+  sums.size += batch.size();
+}
+
+bool Learner::move(const Rates& rates) {
+  const torch::NoGradGuard no_grad;
+  const std::vector<at::Tensor> gradients = optimizer_.gradients();
+  const bool scaled = options_.precision == Precision::kFloat16;
+  // Clipping is of the true gradients, so it comes after the scale is taken out of them, and once.
+  if (scaled && !scaler_.unscale(gradients)) {
+    scaler_.update(/*taken=*/false);
+    if (scaler_.exhausted()) refuse_loss("the gradients stay infinite at every scale");
+    return false;
+  }
+  const double norm = norm_of(gradients);
+  if (!std::isfinite(norm)) refuse_loss("the gradients became infinite or NaN, although the loss was finite");
+  if (options_.clip_value > 0.0) clip_value(gradients, options_.clip_value);
+  if (options_.clip_norm > 0.0) {
+    clip_norm(gradients, options_.clip_value > 0.0 ? norm_of(gradients) : norm, options_.clip_norm);
+  }
+  optimizer_.step(rates);
+  if (scaled) scaler_.update(/*taken=*/true);
+  return true;
+}
+
+void Learner::save_state(TrainingState& state) const {
+  for (const StateEntry& entry : state_of(model_->network())) state.emplace(entry.name, entry.tensor);
+  optimizer_.save_state(state);
+  average_.save_state(state);
+  if (options_.precision == Precision::kFloat16) scaler_.save_state(state);
+  state.emplace("trainer.generator.dropout", dropout_generator_.get_state());
+}
+
+void Learner::load_state(const TrainingState& state) {
+  const torch::NoGradGuard no_grad;
+  follow();
+  const std::vector<StateEntry> entries = state_of(model_->network());
+  for (const StateEntry& entry : entries) entry.tensor.copy_(entry_of(state, entry.name, entry.tensor.sizes()));
+  optimizer_.load_state(state);
+  average_.load_state(state, model_->network());
+  if (options_.precision == Precision::kFloat16) scaler_.load_state(state);
+  const at::Tensor own = dropout_generator_.get_state();
+  dropout_generator_.set_state(entry_of(state, "trainer.generator.dropout", own.sizes()).to(at::kCPU));
+}
+
+}  // namespace densenet

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/data/batches.h"
+#include "core/model/model.h"
+#include "core/train/loss.h"
+#include "core/train/optimizer.h"
+#include "core/train/options.h"
+#include "core/train/scaler.h"
+#include "core/train/training_state.h"
+#include "core/train/weight_average.h"
+
+namespace densenet {
+
+/// The result of one optimizer step.
+struct StepResult {
+  double loss = 0.0;         ///< mean of the step's images
+  std::int64_t correct = 0;  ///< images that were right, see Loss::count_correct
+  std::int64_t size = 0;     ///< images in the step
+};
+
+/// A model in training: takes one optimizer step after the other. It knows nothing of epochs.
+class Learner {
+ public:
+  Learner(std::shared_ptr<Model> model, const TrainerOptions& options);
+
+  /// Takes over the parameters that the model has now.
+  void follow();
+
+  /// One optimizer step on the batches together: their gradients are those of one batch that holds all their images
+  /// (batch norm aside, which sees each by itself). `pooled` batches hold pooled features, not images. A step that
+  /// fails leaves weights, statistics and optimizer as they were.
+  StepResult step(std::span<const Batch> batches, bool pooled, const Rates& rates);
+
+  [[nodiscard]] Model& model() const { return *model_; }
+  [[nodiscard]] c10::Device device() const { return device_; }
+  [[nodiscard]] const Optimizer& optimizer() const { return optimizer_; }
+  [[nodiscard]] const Loss& loss() const { return loss_; }
+  [[nodiscard]] WeightAverage& average() { return average_; }
+
+  /// The network in training mode, ready for a forward pass.
+  NetworkImpl& prepare_network();
+
+  void save_state(TrainingState& state) const;
+  void load_state(const TrainingState& state);
+
+ private:
+  struct Sums;
+  StepResult try_step(std::span<const Batch> batches, bool pooled, const Rates& rates);
+  void check_memory(std::span<const Batch> batches);
+  void add_gradients(const Batch& batch, bool pooled, double weight, Sums& sums);
+  at::Tensor forward(const Batch& batch, bool pooled);
+  /// Clips the gradients and moves the weights; false where the scaler had the step left out.
+  bool move(const Rates& rates);
+
+  std::shared_ptr<Model> model_;
+  TrainerOptions options_;
+  c10::Device device_;
+  Optimizer optimizer_;
+  Loss loss_;
+  WeightAverage average_;
+  GradientScaler scaler_;
+  at::Generator dropout_generator_;    // on the device
+  std::vector<std::int64_t> fitting_;  // the images that memory was last seen to be there for
+};
+
+/// The seed that the options give, or one from libtorch's default generator, so that `manualSeed` decides it.
+std::uint64_t seed_of(const TrainerOptions& options);
+
+}  // namespace densenet
