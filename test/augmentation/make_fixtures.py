@@ -152,7 +152,7 @@ def main() -> None:
         "resizedCrops": resized_crops(),
         "spaces": spaces(),
     }
-    text = json.dumps(fixtures, indent=1) + "\n"
+    text = json.dumps(fixtures, separators=(",", ":")) + "\n"
     (OUT / "augmentation.json").write_text(text)
     print(f"{len(text)} bytes")
 
