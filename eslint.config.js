@@ -4,11 +4,13 @@ const tseslint = require('typescript-eslint');
 
 const nodeGlobals = Object.fromEntries(
   [
+    'AbortController',
     'AbortSignal',
     'Buffer',
     'URL',
     '__dirname',
     '__filename',
+    'clearTimeout',
     'console',
     'module',
     'performance',

@@ -36,6 +36,8 @@ export type ErrorCode =
   | 'ERR_ADDON_LOAD'
   /** A download failed, or what arrived is not what was expected. */
   | 'ERR_DOWNLOAD'
+  /** A picture claims more pixels than the limit. */
+  | 'ERR_IMAGE_TOO_LARGE'
   /** A data set has faults; the message lists them. */
   | 'ERR_DATASET'
   /** A file could not be read or written. */

@@ -8,6 +8,7 @@ export { manualSeed, runtimeInfo, type RuntimeInfo } from './runtime/info';
 export { DenseNet, type CreateOptions } from './model/densenet';
 export type { Device } from './model/run-options';
 export type { ClassProbability, Prediction, PredictInput, PredictOptions } from './model/prediction';
+export type { GradCamOptions, HeatMap } from './model/grad-cam';
 export type { ModelConfig, Normalization } from './model/config';
 export type { FeatureInfo, FeatureOptions } from './model/feature-info';
 export type { PartRun, Summary, SummaryModule, SummaryOptions, SummaryPart } from './model/summary';
@@ -56,7 +57,7 @@ export {
 export type { MetricsOptions } from './training/metrics-options';
 export type { TrainingRun } from './training/run';
 export * as datasets from './data';
-export type { ArrayDataset, Dataset } from './data/dataset';
+export type { ArrayDataset, Dataset, LabelledImages, StreamedDataset } from './data/dataset';
 export type { PictureSource } from './data/picture';
 export * as transforms from './data/transforms';
-export type { Transform } from './data/transforms';
+export type { OperationName, Transform } from './data/transforms';

@@ -31,12 +31,22 @@ export interface Native {
     stepsPerEpoch: number,
     values: readonly number[],
   ): Promise<{ learningRate: number[]; momentum: number[] }>;
+  /** Applies transforms to images N×C×H×W. */
+  augment(images: TensorData, transforms: readonly object[], seed: number): Promise<TensorData>;
   /** Stops every native thread, after the step that it is in. Later calls are not answered. */
   shutDown(): void;
   readonly NativeTrainer: new (model: NativeModel, options: NativeTrainerOptions) => NativeTrainer;
   readonly NativeMetrics: new (classes: number, options: NativeEvaluationOptions) => NativeMetricsSum;
-  /** `labelColumns`: 0 for labels that are class indices. */
-  readonly NativeDataset: new (imageShape: number[], isUint8: boolean, labelColumns: number) => NativeDataset;
+  /**
+   * `labelColumns`: 0 for labels that are class indices. With a listener the images are fed in the course of a run;
+   * otherwise they are written before.
+   */
+  readonly NativeDataset: new (
+    imageShape: number[],
+    isUint8: boolean,
+    labelColumns: number,
+    listener?: (event: NativeFeedEvent) => void,
+  ) => NativeDataset;
 }
 
 /** native/core/model/run_options.h */
@@ -99,6 +109,14 @@ export interface NativeModel {
   /** `outputStride`: 0 for the network's own. */
   features(images: TensorData, taps: string[], outputStride: number): Promise<[string, TensorData][]>;
   predict(images: TensorData, k: number): Promise<NativeTopClasses>;
+  /** A heat map N×height×width of a class for each image; -1 for the most probable. See `GradCamOptions`. */
+  gradCam(
+    images: TensorData,
+    part: string,
+    classes: number[],
+    fullSize: boolean,
+    asBytes: boolean,
+  ): Promise<{ maps: TensorData; classes: number[] }>;
   state(): Promise<[string, TensorData][]>;
   gradients(): Promise<[string, TensorData][]>;
   /** Takes the entries' tensors, and sets the named ones to 0: all or none. */
@@ -226,7 +244,7 @@ export interface NativeFitPlan {
   epochs: number;
   batchSize: number;
   smallestBatch: number;
-  shuffle: boolean;
+  order: 'given' | 'shuffled' | 'balanced';
   augmentations: readonly object[];
   unfreezing: readonly { epoch: number; prefix: string }[];
   featureCacheBytes: number;
@@ -316,4 +334,11 @@ export interface NativeDataset {
   writeImages(byteOffset: number, piece: Uint8Array): void;
   /** One index an image; or, with label columns, images × columns numbers. */
   writeLabels(labels: Int32Array | Float32Array): void;
+  /** An image at a place of a pass; undefined for one that is left out. What belongs to another pass is dropped. */
+  feedImage(pass: number, place: number, image: Uint8Array | undefined): void;
+  /** No event follows. */
+  endFeed(): void;
 }
+
+/** A pass over images in an order begins; or its places below `taken` are done with. native/core/data/feed.h */
+export type NativeFeedEvent = { pass: number; order: number[] } | { pass: number; taken: number };

@@ -1,7 +1,7 @@
 'use strict';
 
 /**
- * `npm run fuzz -- [--inputs 100000] [--seed 1] [--parser NAME]`: random files for the parsers of weights. Needs no
+ * `npm run fuzz -- [--inputs 100000] [--seed 1] [--parser NAME]`: random files for the parsers of weights and data sets. Needs no
  * build. A fault is printed with its seed and number, which make the file again; the exit status is then 1.
  */
 

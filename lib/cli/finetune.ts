@@ -1,9 +1,7 @@
-import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import colors from 'picocolors';
-import * as datasets from '../data';
-import type { ArrayDataset } from '../data/dataset';
+import type { Dataset } from '../data/dataset';
 import { randomCrop, randomHorizontalFlip, type Transform } from '../data/transforms';
 import { DenseNetError } from '../errors';
 import { DenseNet } from '../model/densenet';
@@ -12,12 +10,16 @@ import { variantNames, type Variant } from '../model/variants';
 import { Trainer } from '../training/trainer';
 import type { TrainerOptions } from '../training/options';
 import { pretrainedNames, type PretrainedName } from '../weights/hub';
-import { deviceOption, jsonOption, positiveNumber, wholeNumber } from './arguments';
+import type { TrainingEvent } from '../training/events';
+import { dataOption, deviceOption, jsonOption, pictureOptions, positiveNumber, wholeNumber } from './arguments';
+import { mergeConfig, readConfigFile } from './config-file';
+import { augmentHelp, openData, toDataOptions, toTransforms, type DataFlags } from './data';
+import { RunFolder } from './run-folder';
+import { asList } from './train';
 import { follow } from './follow';
 import { count, duration, percent, printTable } from './terminal';
 
-interface FinetuneOptions {
-  data: string;
+interface FinetuneOptions extends DataFlags {
   weights: string;
   variant?: Variant;
   headEpochs: number;
@@ -26,6 +28,9 @@ interface FinetuneOptions {
   lr: number;
   layerDecay: number;
   flip: boolean;
+  augment?: string | unknown[];
+  balanced: boolean;
+  config?: string;
   seed: number;
   device: Device;
   out: string;
@@ -34,10 +39,10 @@ interface FinetuneOptions {
 
 /** `densenet finetune` */
 export function finetuneCommand(): Command {
-  return new Command('finetune')
+  const command = new Command('finetune')
     .description('teach a trained DenseNet the classes of your own pictures')
-    .requiredOption('--data <folder>', 'a folder with a folder of pictures for each class')
-    .requiredOption('--weights <file>', `weights to begin with, or one of ${pretrainedNames.join(', ')}`)
+    .addOption(dataOption())
+    .option('--weights <file>', `weights to begin with, or one of ${pretrainedNames.join(', ')}`)
     .addOption(new Option('--variant <name>', 'what network a .pth file is of').choices(variantNames))
     .option('--head-epochs <n>', 'how often to go through the data with a new classifier alone', wholeNumber(0), 10)
     .option('--epochs <n>', 'how often after that with the whole network', wholeNumber(0), 10)
@@ -45,9 +50,12 @@ export function finetuneCommand(): Command {
     .option('--lr <rate>', 'the learning rate of the whole network', positiveNumber, 0.01)
     .option('--layer-decay <share>', "each block's learning rate, as a share of the one after it", positiveNumber, 0.5)
     .option('--no-flip', 'do not mirror pictures left and right: for those in which it matters, such as letters')
+    .option('--augment <list>', `in place of a crop and the flip: ${augmentHelp}`)
+    .option('--balanced', 'draw images so that every class is as frequent as every other', false)
     .option('--seed <n>', 'decides the classifier, order, augmentation and split', wholeNumber(0), 1)
     .addOption(deviceOption())
-    .option('--out <folder>', 'where the weights go', path.join('runs', 'finetuned'))
+    .option('--out <folder>', 'where the run goes', path.join('runs', 'finetuned'));
+  return pictureOptions(command)
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -63,7 +71,15 @@ Examples:
     .action(finetune);
 }
 
-async function finetune(options: FinetuneOptions): Promise<void> {
+async function finetune(given: FinetuneOptions, command: Command): Promise<void> {
+  const config = given.config === undefined ? {} : await readConfigFile(given.config);
+  const options = mergeConfig(command, given, config);
+  for (const name of ['data', 'weights'] as const)
+    if ((options[name] as unknown) === undefined)
+      throw new DenseNetError(
+        'ERR_INVALID_ARGUMENT',
+        `finetune needs --${name}, or "${name}" in the configuration file.`,
+      );
   await using model = await open(options);
   const { imageSize, resizeSize, interpolation, inChannels } = model.config;
   if (imageSize === null)
@@ -71,22 +87,43 @@ async function finetune(options: FinetuneOptions): Promise<void> {
       'ERR_INVALID_ARGUMENT',
       `${options.weights} does not say what size of pictures it is for. Save it again with an imageSize.`,
     );
+  // What the model is for goes before what the options say.
   const form = { imageSize, resizeSize, interpolation, channels: inChannels as 1 | 3 };
-  const { trainSet, testSet } = await readData(options, form);
-  checkClasses(options.data, trainSet);
+  const data = { ...toDataOptions(options), ...form };
+  const { train: trainSet, validation: testSet } = await openData(data, options.seed);
+  checkClasses(data.path, trainSet);
   await model.replaceClassifier(trainSet.classes, { seed: options.seed });
   if (!options.json)
     console.log(
       `Teaching a DenseNet of ${count(model.parameterCount)} parameters ${trainSet.classes.length} classes on ` +
         `${count(trainSet.size)} pictures, testing on ${count(testSet.size)} others.\n`,
     );
+  const augment = options.augment === undefined ? augmentation(model, options) : toTransforms(asList(options.augment));
+  const folder = await RunFolder.open(options.out, { ...options, command: 'finetune', data, augment }, model.device);
+  try {
+    await tune(model, { trainSet, testSet, augment, folder }, options);
+  } finally {
+    folder.close();
+  }
+}
+
+interface Tuning {
+  trainSet: Dataset;
+  testSet: Dataset;
+  augment: Transform[];
+  folder: RunFolder;
+}
+
+async function tune(model: DenseNet, tuning: Tuning, options: FinetuneOptions): Promise<void> {
+  const { testSet, folder } = tuning;
   const started = performance.now();
-  const interrupted = await train(model, trainSet, testSet, options);
-  const { loss, top1, size } = await model.evaluate(testSet);
-  await mkdir(options.out, { recursive: true });
-  const weights = path.join(options.out, 'weights.safetensors');
+  const interrupted = await train(model, tuning, options);
+  const evaluation = await model.evaluate(testSet);
+  const { loss, top1, size } = evaluation;
+  const weights = folder.file('weights.safetensors');
   await model.saveWeights(weights);
   const seconds = (performance.now() - started) / 1000;
+  await folder.write('summary.json', { interrupted, seconds, test: evaluation });
   if (options.json) {
     console.log(JSON.stringify({ type: 'result', test: { loss, top1, size }, seconds, interrupted, weights }));
   } else {
@@ -95,6 +132,7 @@ async function finetune(options: FinetuneOptions): Promise<void> {
       ['Time', interrupted ? 'interrupted; the weights are those of the last whole step' : duration(seconds)],
       ['Weights', weights],
       ['Run next', colors.green(`npx densenet predict PICTURE --weights ${weights}`)],
+      ['Look at it', colors.green(`npx densenet report ${folder.path}`)],
     ]);
   }
   if (interrupted) process.exitCode = 130;
@@ -115,26 +153,8 @@ async function open({ weights, variant, device, seed }: FinetuneOptions): Promis
   }
 }
 
-async function readData(
-  { data, seed }: FinetuneOptions,
-  form: datasets.ImageFolderOptions,
-): Promise<{ trainSet: ArrayDataset; testSet: ArrayDataset }> {
-  const entries = await readdir(data, { withFileTypes: true }).catch(() => []);
-  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-  const held = ['val', 'valid', 'validation', 'test'].find((name) => folders.includes(name));
-  if (!folders.includes('train') || held === undefined) {
-    // A folder "train" on its own holds the classes, and is not the only one.
-    const place = folders.join() === 'train' ? path.join(data, 'train') : data;
-    const [trainSet, testSet] = datasets.split(await datasets.imageFolder(place, form), 0.8, { seed });
-    return { trainSet, testSet };
-  }
-  const trainSet = await datasets.imageFolder(path.join(data, 'train'), form);
-  const classes = [...trainSet.classes];
-  return { trainSet, testSet: await datasets.imageFolder(path.join(data, held), { ...form, classes }) };
-}
-
 /** A lone class is always right, and one without pictures is never learned. */
-function checkClasses(folder: string, { classes, labels }: ArrayDataset): void {
+function checkClasses(folder: string, { classes, labels }: Dataset): void {
   const without = classes.filter((_, index) => !labels.includes(index));
   if (without.length > 0)
     throw new DenseNetError(
@@ -151,16 +171,17 @@ function checkClasses(folder: string, { classes, labels }: ArrayDataset): void {
 /** The classifier alone, then everything. Returns whether it was interrupted. */
 async function train(
   model: DenseNet,
-  trainSet: ArrayDataset,
-  validation: ArrayDataset,
+  { trainSet, testSet: validation, augment, folder }: Tuning,
   options: FinetuneOptions,
 ): Promise<boolean> {
-  const { headEpochs, epochs, batchSize, lr, layerDecay, seed, json } = options;
+  const { headEpochs, epochs, batchSize, lr, layerDecay, seed, json, balanced } = options;
+  const shown = { json, onEvent: (event: TrainingEvent) => folder.log(event) };
+  const shuffle = balanced ? { shuffle: 'balanced' as const } : {};
   if (headEpochs > 0) {
     model.freeze('features');
     const trainer = new Trainer(model, { optimizer: { type: 'adam', lr: 1e-3 }, seed });
-    if ((await follow(trainer, trainSet, { epochs: headEpochs, batchSize, validation }, { json })).interrupted)
-      return true;
+    const plan = { epochs: headEpochs, batchSize, validation, ...shuffle };
+    if ((await follow(trainer, trainSet, plan, shown)).interrupted) return true;
   }
   if (epochs === 0) return false;
   model.unfreeze();
@@ -169,9 +190,8 @@ async function train(
     schedule: { type: 'cosine' },
     seed,
   };
-  const augment = augmentation(model, options);
-  const plan = { epochs, batchSize, validation, augment };
-  return (await follow(new Trainer(model, recipe), trainSet, plan, { json })).interrupted;
+  const plan = { epochs, batchSize, validation, augment, ...shuffle };
+  return (await follow(new Trainer(model, recipe), trainSet, plan, shown)).interrupted;
 }
 
 function augmentation(model: DenseNet, { flip }: FinetuneOptions): Transform[] {

@@ -1,5 +1,5 @@
 import type { Dataset } from '../data/dataset';
-import type { History } from '../training/events';
+import type { History, TrainingEvent } from '../training/events';
 import type { FitOptions, Trainer } from '../training/trainer';
 import { TrainingProgress } from './terminal';
 
@@ -18,7 +18,7 @@ export async function follow(
   trainer: Trainer,
   data: Dataset,
   options: FitOptions,
-  { json }: { json: boolean },
+  { json, onEvent }: { json: boolean; onEvent?: (event: TrainingEvent) => void },
 ): Promise<FollowedRun> {
   const stop = new AbortController();
   const interrupt = (): void => {
@@ -31,6 +31,7 @@ export async function follow(
   try {
     const run = trainer.fit(data, { ...options, signal: stop.signal });
     for await (const event of run) {
+      onEvent?.(event);
       if (json) console.log(JSON.stringify(event));
       else if (event.type === 'step') progress?.step(event);
       else if (event.type === 'epoch') progress?.epoch(event);

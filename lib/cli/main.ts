@@ -6,6 +6,7 @@ import { doctorCommand } from './doctor';
 import { evaluateCommand } from './evaluate';
 import { finetuneCommand } from './finetune';
 import { predictCommand } from './predict';
+import { reportCommand } from './report';
 import { setupCommand } from './setup';
 import { summaryCommand } from './summary';
 import { trainCommand } from './train';
@@ -20,6 +21,7 @@ const program = new Command('densenet')
   .addCommand(trainCommand())
   .addCommand(finetuneCommand())
   .addCommand(predictCommand())
+  .addCommand(reportCommand())
   .addCommand(evaluateCommand())
   .addCommand(summaryCommand())
   .addCommand(doctorCommand())

@@ -30,3 +30,14 @@ export const digitsRecipe = {
     seed,
   }),
 } as const;
+
+/** How `densenet train` trains on anything else: the paper's recipe with a cosine schedule; the data decide the network. */
+export const defaultRecipe = {
+  model: {} satisfies CreateOptions,
+  augment: [],
+  trainer: ({ lr, seed }: { lr: number; seed: number }): TrainerOptions => ({
+    optimizer: { type: 'sgd', lr, momentum: 0.9, nesterov: true, weightDecay: 1e-4 },
+    schedule: { type: 'cosine' },
+    seed,
+  }),
+} as const;

@@ -1,42 +1,68 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import colors from 'picocolors';
 import { DenseNetError } from '../errors';
-import { DenseNet } from '../model/densenet';
+import type { ArrayDataset, Dataset } from '../data/dataset';
+import { DenseNet, type CreateOptions } from '../model/densenet';
 import type { Device } from '../model/run-options';
-import * as datasets from '../data';
-import type { ArrayDataset } from '../data/dataset';
-import { digitsRecipe } from './recipe';
+import { variantNames, type Variant } from '../model/variants';
 import { runtimeInfo } from '../runtime/info';
 import { Trainer } from '../training/trainer';
 import type { Evaluation } from '../training/evaluation';
 import type { History } from '../training/events';
-import { dataOption, deviceOption, jsonOption, positiveNumber, wholeNumber } from './arguments';
+import type { TrainerOptions } from '../training/options';
+import {
+  dataOption,
+  deviceOption,
+  imageSize,
+  jsonOption,
+  pictureOptions,
+  positiveNumber,
+  wholeNumber,
+} from './arguments';
+import { mergeConfig, readConfigFile } from './config-file';
+import { augmentHelp, openData, toDataOptions, toTransforms, type DataFlags, type DataOptions } from './data';
 import { follow } from './follow';
-import { beginRun, checkpointsOf, readRun, type RunSettings } from './run-folder';
+import { defaultRecipe, digitsRecipe } from './recipe';
+import { checkpointsOf, readConfig, RunFolder } from './run-folder';
 import { count, duration, percent, printTable } from './terminal';
 
-interface TrainOptions extends RunSettings {
-  data: 'digits';
+interface TrainOptions extends DataFlags {
+  variant?: Variant;
+  model?: CreateOptions;
+  trainer?: Partial<TrainerOptions>;
+  augment?: string | unknown[];
+  epochs: number;
+  batchSize: number;
+  lr: number;
+  balanced: boolean;
+  seed: number;
   device: Device;
-  out: string;
+  out?: string;
   resume?: string;
+  config?: string;
   json: boolean;
 }
 
 /** `densenet train` */
 export function trainCommand(): Command {
-  return new Command('train')
-    .description('train a DenseNet, and save its weights')
-    .addOption(dataOption())
+  const command = new Command('train')
+    .description('train a DenseNet, and save its weights and how it went')
+    .addOption(dataOption().default('digits'))
+    .addOption(new Option('--variant <name>', 'the network; default by the size of the images').choices(variantNames))
+    .option('--image-size <size>', 'what pictures are brought to, such as 224 or 224x180, height first', imageSize)
+    .option('--channels <n>', '1 for grey, 3 for RGB', wholeNumber(1))
+    .option('--augment <list>', augmentHelp)
+    .option('--balanced', 'draw images so that every class is as frequent as every other', false)
     .option('--epochs <n>', 'how often to go through the data', wholeNumber(1), digitsRecipe.epochs)
     .option('--batch-size <n>', 'images a step', wholeNumber(2), digitsRecipe.batchSize)
     .option('--lr <rate>', 'the learning rate at the start', positiveNumber, digitsRecipe.lr)
-    .option('--seed <n>', 'decides weights, order and augmentation', wholeNumber(0), 1)
+    .option('--seed <n>', 'decides weights, order, augmentation and split', wholeNumber(0), 1)
     .addOption(deviceOption())
-    .option('--out <folder>', 'where weights and a sample picture go', path.join('runs', 'digits'))
-    .option('--resume <run>', 'go on with a run that was interrupted: the folder that was its --out')
+    .option('--out <folder>', 'where the run goes; default runs/ and the name of the data')
+    .option('--resume <run>', 'go on with a run that was interrupted: the folder that was its --out');
+  return pictureOptions(command)
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -48,6 +74,8 @@ Examples:
   $ densenet train
   $ densenet train --resume runs/digits
   $ densenet train --epochs 10 --out runs/short
+  $ densenet train --data flowers --image-size 64 --augment resizedcrop,flip --decode ahead
+  $ densenet train --config run.json
   $ densenet train --json | jq 'select(.type == "epoch")'
 `,
     )
@@ -56,86 +84,152 @@ Examples:
 
 async function train(given: TrainOptions, command: Command): Promise<void> {
   const options = await settle(given, command);
-  const [trainSet, testSet] = await Promise.all([datasets.digits('train'), datasets.digits('test')]);
-  await using model = await DenseNet.create({ ...digitsRecipe.model, device: options.device, seed: options.seed });
-  await introduce(model, trainSet, testSet, options);
-  const trainer = new Trainer(model, digitsRecipe.trainer(options));
-  const { epochs, batchSize } = options;
-  const folder = checkpointsOf(options.out);
-  if (options.resume !== undefined) {
-    const { epoch, step, skipped } = await trainer.resume(folder);
-    for (const { reason } of skipped) console.error(colors.yellow(reason));
-    if (!options.json) console.log(`Going on in epoch ${epoch}, after ${step} steps of it.\n`);
+  const model = { ...options.model, ...(options.variant && { variant: options.variant }) };
+  const data = withImageSize(toDataOptions(options), model);
+  // The small network of the digits, unless another is asked for.
+  const recipe = data.path === 'digits' && Object.keys(model).length === 0 ? digitsRecipe : defaultRecipe;
+  const { train: trainSet, validation } = await openData(data, options.seed);
+  const augment = options.augment === undefined ? [...recipe.augment] : toTransforms(asList(options.augment));
+  await using network = await DenseNet.create({
+    ...describeImages(trainSet, data),
+    ...recipe.model,
+    ...model,
+    device: options.device,
+    seed: options.seed,
+  });
+  const out = options.out ?? path.join('runs', path.parse(data.path).name);
+  const settings = { ...options, command: 'train', data, model, augment };
+  const folder =
+    options.resume === undefined ? await RunFolder.open(out, settings, network.device) : RunFolder.resume(out);
+  try {
+    await run(network, { trainSet, validation, augment, folder, digits: data.path === 'digits', recipe }, options);
+  } finally {
+    folder.close();
   }
+}
+
+/** The options of the run that is gone on with; or those that were given, over those of the configuration file. */
+async function settle(given: TrainOptions, command: Command): Promise<TrainOptions> {
+  const { resume, device, json } = given;
+  if (resume === undefined)
+    return mergeConfig(command, given, given.config === undefined ? {} : await readConfigFile(given.config));
+  for (const option of command.options) {
+    const key = option.attributeName();
+    if (['resume', 'device', 'json'].includes(key) || command.getOptionValueSource(key) !== 'cli') continue;
+    throw new DenseNetError(
+      'ERR_INVALID_ARGUMENT',
+      `--resume goes on with the run's own settings; leave ${option.long} out, or begin a new run.`,
+    );
+  }
+  return { ...((await readConfig(resume)) as unknown as TrainOptions), device, json, resume, out: resume };
+}
+
+interface Training {
+  trainSet: Dataset;
+  validation: Dataset;
+  augment: ReturnType<typeof toTransforms>;
+  folder: RunFolder;
+  digits: boolean;
+  recipe: Pick<typeof defaultRecipe, 'trainer'>;
+}
+
+async function run(model: DenseNet, training: Training, options: TrainOptions): Promise<void> {
+  const { trainSet, validation, augment, folder, digits, recipe } = training;
+  const { epochs, batchSize, balanced, json } = options;
+  if (!json) await introduce(model, trainSet, validation, digits);
+  const several = Object.prototype.toString.call(trainSet.labels) === '[object Float32Array]';
+  const trainer = new Trainer(model, {
+    ...recipe.trainer(options),
+    ...(several && { loss: 'binaryCrossEntropy' }),
+    ...options.trainer,
+  });
+  const checkpoints = checkpointsOf(folder.path);
+  if (options.resume !== undefined) await goOn(trainer, folder, json);
   const plan = {
     epochs,
     batchSize,
-    validation: testSet,
-    augment: [...digitsRecipe.augment],
-    checkpoint: { folder, best: false },
+    validation,
+    augment,
+    checkpoint: { folder: checkpoints, best: false },
+    ...(balanced ? { shuffle: 'balanced' as const } : {}),
   };
-  const { history, interrupted } = await follow(trainer, trainSet, plan, options);
+  const { history, interrupted } = await follow(trainer, trainSet, plan, {
+    json,
+    onEvent: (event) => folder.log(event),
+  });
   // What is left of an interrupted run is there to go on from; a whole one has its weights.
-  if (!interrupted) await rm(folder, { recursive: true });
-  const evaluation = await trainer.evaluate(testSet);
-  const weights = path.join(options.out, 'weights.safetensors');
+  if (!interrupted) await rm(checkpoints, { recursive: true });
+  const evaluation = await trainer.evaluate(validation);
+  const weights = folder.file('weights.safetensors');
   await model.saveWeights(weights);
-  const sample = path.join(options.out, 'sample.png');
-  const label = await saveSample(testSet, sample);
-  if (options.json) {
+  await folder.write('summary.json', { interrupted, seconds: history?.seconds, test: evaluation });
+  const sample = digits ? await saveSample(validation as ArrayDataset, folder.file('sample.png')) : undefined;
+  if (json) {
     const { loss, top1, size } = evaluation;
+    const made = { weights, ...(sample && { sample: sample.file }) };
     console.log(
-      JSON.stringify({
-        type: 'result',
-        test: { loss, top1, size },
-        seconds: history?.seconds,
-        interrupted,
-        weights,
-        sample,
-      }),
+      JSON.stringify({ type: 'result', test: { loss, top1, size }, seconds: history?.seconds, interrupted, ...made }),
     );
   } else {
-    summarize(evaluation, history, trainSet.size, { out: options.out, weights, sample, label });
+    summarize(evaluation, history, trainSet.size, { weights, sample, skipped: skippedOf(trainSet, validation) });
   }
   if (interrupted) process.exitCode = 130;
 }
 
-/** The options of the run that is gone on with, or those that were given, in a folder of their own. */
-async function settle(options: TrainOptions, command: Command): Promise<TrainOptions> {
-  const { resume } = options;
-  if (resume === undefined) {
-    await mkdir(options.out, { recursive: true });
-    await beginRun(options.out, options);
-    return options;
-  }
-  for (const key of ['data', 'epochs', 'batchSize', 'lr', 'seed', 'out'])
-    if (command.getOptionValueSource(key) === 'cli')
-      throw new DenseNetError(
-        'ERR_INVALID_ARGUMENT',
-        `--resume goes on with the run's own settings; leave --${key.replace('S', '-s')} out, or begin a new run.`,
-      );
-  return { ...options, ...(await readRun(resume)), out: resume };
+async function goOn(trainer: Trainer, folder: RunFolder, json: boolean): Promise<void> {
+  const { epoch, step, skipped } = await trainer.resume(checkpointsOf(folder.path));
+  for (const { reason } of skipped) console.error(colors.yellow(reason));
+  if (!json) console.log(`Going on in epoch ${epoch}, after ${step} steps of it.\n`);
+  await folder.rewindLog(epoch, step);
 }
 
-async function introduce(
-  model: DenseNet,
-  trainSet: ArrayDataset,
-  testSet: ArrayDataset,
-  { json }: TrainOptions,
-): Promise<void> {
-  if (json) return;
+/** A list from the command line or the configuration file. */
+export const asList = (augment: string | unknown[]): unknown[] =>
+  typeof augment === 'string' ? augment.split(',').map((name) => name.trim()) : augment;
+
+/** Pictures are brought to the size that the network is for, where none is given. */
+function withImageSize(data: DataOptions, { imageSize: own, variant }: CreateOptions): DataOptions {
+  if (data.imageSize !== undefined) return data;
+  const size = own ?? (variant?.startsWith('cifar') ? ([32, 32] as [number, number]) : undefined);
+  return size ? { ...data, imageSize: size } : data;
+}
+
+/** What the data decide of the model. */
+function describeImages(data: Dataset, { resizeSize, interpolation, imageSize: asked }: DataOptions): CreateOptions {
+  const [channels = 0, height = 0, width = 0] =
+    data.kind === 'array' ? data.images.shape.slice(1) : [...data.imageShape];
+  const whole = asked === undefined && height === 224 && width === 224 ? 256 : null;
+  return {
+    variant: Math.min(height, width) < 64 ? 'cifar-bc-100-12' : 'densenet121',
+    inChannels: channels,
+    classes: [...data.classes],
+    imageSize: [height, width],
+    resizeSize: resizeSize ?? whole,
+    ...(interpolation && { interpolation }),
+  };
+}
+
+const skippedOf = (...sets: Dataset[]): number => sets.reduce((sum, { skipped }) => sum + (skipped?.length ?? 0), 0);
+
+async function introduce(model: DenseNet, trainSet: Dataset, testSet: Dataset, digits: boolean): Promise<void> {
   const { libtorch, cuda, threads } = await runtimeInfo();
   const place = model.device === 'cpu' ? `the CPU, ${threads} threads (${cuda.reason ?? 'asked for'})` : model.device;
   const { growthRate, blockConfig } = model.config;
+  const what = digits ? 'handwritten digits' : `images of ${trainSet.classes.length} classes`;
   console.log(
-    `Training a DenseNet-BC (k = ${growthRate}, blocks of ${blockConfig.join(' and ')} layers, ${count(model.parameterCount)} parameters) ` +
-      `on ${count(trainSet.size)} handwritten digits, testing on ${count(testSet.size)} others.\n` +
+    `Training a DenseNet (k = ${growthRate}, blocks of ${blockConfig.join(', ')} layers, ${count(model.parameterCount)} parameters) ` +
+      `on ${count(trainSet.size)} ${what}, testing on ${count(testSet.size)} others.\n` +
       `libtorch ${libtorch.version} on ${place}.\n`,
   );
 }
 
-/** Writes a test image, enlarged so that a person can see it; returns what it shows. */
-async function saveSample(testSet: ArrayDataset, file: string): Promise<string> {
+interface Sample {
+  file: string;
+  label: string;
+}
+
+/** Writes a test image, enlarged so that a person can see it. */
+async function saveSample(testSet: ArrayDataset, file: string): Promise<Sample> {
   const place = testSet.labels.indexOf(7);
   const [, , height = 0, width = 0] = testSet.images.shape;
   const pixels = (testSet.images.data as Uint8Array).slice(place * height * width, (place + 1) * height * width);
@@ -144,27 +238,30 @@ async function saveSample(testSet: ArrayDataset, file: string): Promise<string> 
     .resize(width * 16, height * 16, { kernel: 'nearest' })
     .png()
     .toFile(file);
-  return testSet.classes[testSet.labels[place] as number] as string;
+  return { file, label: testSet.classes[testSet.labels[place] as number] as string };
 }
 
 function summarize(
   evaluation: Evaluation,
   history: History | undefined,
   images: number,
-  files: { out: string; weights: string; sample: string; label: string },
+  { weights, sample, skipped }: { weights: string; sample: Sample | undefined; skipped: number },
 ): void {
+  const what = sample ? 'digits' : 'images';
   const rows: [string, string][] = [
-    ['Test accuracy', `${percent(evaluation.top1)} of ${evaluation.size} digits that it never saw`],
+    ['Test accuracy', `${percent(evaluation.top1)} of ${evaluation.size} ${what} that it never saw`],
   ];
   if (history) {
     rows.push(['Training time', duration(history.seconds)]);
     rows.push(['Speed', `${count((images * history.epochs.length) / history.seconds)} images/s, testing included`]);
   } else {
     rows.push(['Interrupted', 'the weights are those of the last whole step']);
-    rows.push(['Go on with', colors.green(`npx densenet train --resume ${files.out}`)]);
+    rows.push(['Go on with', colors.green(`npx densenet train --resume ${path.dirname(weights)}`)]);
   }
-  rows.push(['Weights', files.weights]);
-  rows.push(['Run next', colors.green(`npx densenet predict ${files.sample} --weights ${files.weights}`)]);
+  if (skipped > 0) rows.push(['Left out', `${skipped} pictures that cannot be read`]);
+  rows.push(['Weights', weights]);
+  rows.push(['Run next', colors.green(`npx densenet predict ${sample?.file ?? 'PICTURE'} --weights ${weights}`)]);
+  rows.push(['Look at it', colors.green(`npx densenet report ${path.dirname(weights)}`)]);
   printTable(rows);
-  console.log(`The picture shows a ${files.label}.`);
+  if (sample) console.log(`The picture shows a ${sample.label}.`);
 }

@@ -4,7 +4,8 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { DenseNetError } from '../errors';
 import { checkOneOf } from '../validate';
-import { fromArrays, split as splitDataset } from './arrays';
+import { fromArrays } from './arrays';
+import { split as splitDataset } from './parts';
 import type { ArrayDataset } from './dataset';
 
 const file = path.join(__dirname, '..', '..', 'data', 'digits.csv.gz');

@@ -1,190 +1,195 @@
-import { opendir, readdir } from 'node:fs/promises';
-import os from 'node:os';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { DenseNetError, toDenseNetError } from '../errors';
-import { checkInteger, checkOneOf, checkOptions, checkSignal, checkString, invalidArgument } from '../validate';
-import type { ArrayDataset } from './dataset';
-import { readPicture, type PictureForm } from './picture';
+import { checkInteger, checkNumber, checkString } from '../validate';
+import type { ArrayDataset, Dataset, StreamedDataset } from './dataset';
+import { cannotRead } from './faults';
+import { checkPictureSet, checkSetOptions, checkWantedClasses, type PictureSetOptions } from './picture-options';
+import { chooseFrom, type PictureList } from './picture-list';
+import { readList } from './read-list';
+import { partition } from './split';
 
 /** Options of {@link imageFolder}. */
-export interface ImageFolderOptions {
-  /** [height, width] of the images, default [224, 224]. */
-  imageSize?: [number, number];
-  /** The length of the shorter side before the middle is cut out; default 256 for 224×224, otherwise the whole picture is stretched. */
-  resizeSize?: number | null;
-  /** Default `bilinear`. */
-  interpolation?: 'bilinear' | 'bicubic';
-  /** 1 for grey, 3 for RGB, default 3. */
-  channels?: 1 | 3;
+export interface ImageFolderOptions extends PictureSetOptions {
   /** The classes in the order of their indices; default: the names of the folders, sorted. */
   classes?: string[];
-  /** What becomes of pictures that cannot be read: `refuse` the folder (the default), or `skip` them. */
-  broken?: 'refuse' | 'skip';
-  /** Told after each picture. */
-  onProgress?: (done: number, total: number) => void;
-  signal?: AbortSignal;
+}
+
+/** Options of {@link imageFolders}. */
+export interface ImageFoldersOptions extends ImageFolderOptions {
+  /** Without a folder of their own: the share of each class that is kept for validation, above 0 and below 1, default 0.2. */
+  holdOut?: number;
+  /** Decides which those are, default 0. */
+  seed?: number;
+}
+
+/** The data to learn from, and those to test on. */
+export interface TrainAndValidation<Set> {
+  train: Set;
+  validation: Set;
 }
 
 const extensions = new Set(['.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.gif', '.avif']);
 
-/** Pictures that are decoded at once; libvips has threads of its own. */
-const AT_ONCE = 8;
+/** Pictures by their endings that are not read: somebody would miss them if they were passed over in silence. */
+const unread = new Set([
+  '.bmp',
+  '.ppm',
+  '.pgm',
+  '.pbm',
+  '.pnm',
+  '.heic',
+  '.heif',
+  '.jp2',
+  '.jxl',
+  '.svg',
+  '.ico',
+  '.dcm',
+]);
 
-/** Faults that a message lists; the rest is counted. */
-const MOST_LISTED = 20;
+/** Names of the folder beside `train` that holds what is tested on. */
+export const validationNames = ['val', 'valid', 'validation', 'test'];
 
 /**
- * A data set from a folder that has one folder of pictures for each class, as torchvision's ImageFolder. All pictures
- * are decoded once, into memory: height·width·channels bytes each.
+ * A data set from a folder that has one folder of pictures for each class, as torchvision's ImageFolder. Pictures are
+ * decoded once, into memory, height·width·channels bytes each; or, with `decode: 'ahead'`, while a run goes on.
  *
- * @param folder Its folders are the classes; pictures may lie deeper inside. Other files are passed over.
+ * @param folder Its folders are the classes; pictures may lie deeper inside, and links are followed. Other files are
+ *   passed over, but for pictures of a kind that is not read, which are faults.
  * @throws DenseNetError `ERR_FILE` when it cannot be read; `ERR_DATASET` with every fault that was found, all at once;
  *   `ERR_OUT_OF_MEMORY` when the images would not fit.
  */
-export async function imageFolder(folder: string, options?: ImageFolderOptions): Promise<ArrayDataset> {
+export async function imageFolder(
+  folder: string,
+  options: ImageFolderOptions & { decode: 'ahead' },
+): Promise<StreamedDataset>;
+export async function imageFolder(
+  folder: string,
+  options?: ImageFolderOptions & { decode?: 'now' },
+): Promise<ArrayDataset>;
+export async function imageFolder(folder: string, options?: ImageFolderOptions): Promise<Dataset>;
+export async function imageFolder(folder: string, options?: ImageFolderOptions): Promise<Dataset> {
   checkString('folder', folder);
-  const { form, broken, signal, onProgress, classes: wanted } = checkFolderOptions(options);
-  const classes = wanted ?? (await folderNames(folder));
-  const faults: string[] = [];
-  const files: { file: string; label: number }[] = [];
-  for (const [label, name] of classes.entries()) {
-    const found = await pictureFiles(path.join(folder, name), faults);
-    if (found === undefined) continue;
-    if (found.length === 0) faults.push(`${path.join(folder, name)} holds no picture`);
-    for (const file of found) files.push({ file, label });
-  }
-  if (classes.length === 0) faults.push(`${folder} holds no folders; each class needs one`);
-  refuse(folder, faults);
-  checkFits(folder, files.length, form);
-  const kept = await decodeAll(files, form, { faults, signal, onProgress });
-  if (broken === 'refuse') refuse(folder, faults);
-  if (kept.size === 0) throw new DenseNetError('ERR_DATASET', `${folder} holds no picture that can be read.`);
-  return { kind: 'array', ...kept, classes };
+  const given = checkSetOptions(options, ['classes']);
+  const plan = checkPictureSet(given);
+  return readList(await listFolder(folder, checkWantedClasses(given.classes, 'of folders')), plan);
 }
 
-function checkFolderOptions(options: ImageFolderOptions | undefined) {
-  const given = checkOptions('options', options, [
-    'imageSize',
-    'resizeSize',
-    'interpolation',
-    'channels',
-    'classes',
-    'broken',
-    'onProgress',
-    'signal',
-  ]);
-  const { imageSize = [224, 224], interpolation = 'bilinear', channels = 3, classes, broken = 'refuse' } = given;
-  if (!Array.isArray(imageSize) || imageSize.length !== 2)
-    throw invalidArgument('imageSize', 'an array [height, width]', imageSize);
-  imageSize.forEach((length, index) => checkInteger(`imageSize[${index}]`, length, 1, 65_535));
-  const { resizeSize = imageSize.join() === '224,224' ? 256 : null } = given;
-  if (resizeSize !== null) checkInteger('resizeSize', resizeSize, 1, 65_535);
-  checkOneOf('interpolation', interpolation, ['bilinear', 'bicubic']);
-  checkOneOf('broken', broken, ['refuse', 'skip']);
-  checkInteger('channels', channels, 1, 3);
-  if (channels !== 1 && channels !== 3) throw invalidArgument('channels', '1 or 3', channels);
-  if (classes !== undefined && (!Array.isArray(classes) || !classes.every((name) => typeof name === 'string')))
-    throw invalidArgument('classes', 'an array of names of folders', classes);
-  if (given.onProgress !== undefined && typeof given.onProgress !== 'function')
-    throw invalidArgument('onProgress', 'a function', given.onProgress);
-  const form = { channels, size: imageSize, resizeSize, interpolation } satisfies PictureForm;
-  return { form, broken, classes, onProgress: given.onProgress, signal: checkSignal('signal', given.signal) };
+/**
+ * Two data sets from one folder: from its folders `train` and `val` (or `valid`, `validation`, `test`), each with a
+ * folder for each class; or, where it has no such folders, from a fixed split of its classes by a seed.
+ *
+ * @throws DenseNetError As {@link imageFolder}.
+ */
+export async function imageFolders(
+  folder: string,
+  options: ImageFoldersOptions & { decode: 'ahead' },
+): Promise<TrainAndValidation<StreamedDataset>>;
+export async function imageFolders(
+  folder: string,
+  options?: ImageFoldersOptions & { decode?: 'now' },
+): Promise<TrainAndValidation<ArrayDataset>>;
+export async function imageFolders(folder: string, options?: ImageFoldersOptions): Promise<TrainAndValidation<Dataset>>;
+export async function imageFolders(
+  folder: string,
+  options?: ImageFoldersOptions,
+): Promise<TrainAndValidation<Dataset>> {
+  checkString('folder', folder);
+  const given = checkSetOptions(options, ['classes', 'holdOut', 'seed']);
+  const plan = checkPictureSet(given);
+  const { holdOut = 0.2, seed = 0 } = given;
+  checkNumber('holdOut', holdOut, 0, 1, true);
+  checkInteger('seed', seed, 0, 0xffffffff);
+  const { train, validation } = await listParts(folder, checkWantedClasses(given.classes, 'of folders'), holdOut, seed);
+  return { train: await readList(train, plan), validation: await readList(validation, plan) };
 }
+
+async function listParts(
+  folder: string,
+  wanted: string[] | undefined,
+  holdOut: number,
+  seed: number,
+): Promise<TrainAndValidation<PictureList>> {
+  const folders = await folderNames(folder);
+  const held = validationNames.find((name) => folders.includes(name));
+  if (folders.includes('train') && held !== undefined) {
+    const train = await listFolder(path.join(folder, 'train'), wanted);
+    return { train, validation: await listFolder(path.join(folder, held), [...train.classes]) };
+  }
+  // A folder "train" on its own holds the classes, and is not the only one.
+  const list = await listFolder(folders.join() === 'train' ? path.join(folder, 'train') : folder, wanted);
+  if (list.faults.length > 0) return { train: list, validation: list };
+  const [first, second] = partition(list.labels, list.classes.length, 1 - holdOut, seed);
+  // What is wrong is told once, of the part that is decoded first.
+  return { train: chooseFrom(list, first), validation: { ...chooseFrom(list, second), broken: [] } };
+}
+
+/** Finds the pictures of a folder of classes; everything that is wrong with the folder is told at once. */
+async function listFolder(folder: string, wanted: string[] | undefined): Promise<PictureList> {
+  const classes = wanted ?? (await folderNames(folder));
+  const [faults, broken]: [string[], string[]] = [[], []];
+  const files: string[] = [];
+  const labels: number[] = [];
+  for (const [label, name] of classes.entries()) {
+    const place = path.join(folder, name);
+    const found: FoundPictures = { files: [], faults, unread: broken };
+    const readable = await findPictures(place, [], found);
+    if (readable && found.files.length === 0) faults.push(`${place} holds no picture`);
+    for (const file of found.files.sort(byCodeUnits)) {
+      files.push(file);
+      labels.push(label);
+    }
+  }
+  if (classes.length === 0) faults.push(`${folder} holds no folders; each class needs one`);
+  return { place: folder, files, labels: Int32Array.from(labels), classes, faults, broken };
+}
+
+/** Sorted by code units, as Python sorts, so that class indices agree with torchvision's. */
+const byCodeUnits = (a: string, b: string): number => (a < b ? -1 : 1);
 
 async function folderNames(folder: string): Promise<string[]> {
   try {
-    const entries = await readdir(folder, { withFileTypes: true });
-    // Sorted by code units, as Python sorts, so that class indices agree with torchvision's.
-    return entries
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => name)
-      .sort((a, b) => (a < b ? -1 : 1));
+    const names: string[] = [];
+    for (const entry of await readdir(folder, { withFileTypes: true }))
+      if (entry.isDirectory() || (entry.isSymbolicLink() && (await isFolder(path.join(folder, entry.name)))))
+        names.push(entry.name);
+    return names.sort(byCodeUnits);
   } catch (error) {
     throw cannotRead(folder, error);
   }
 }
 
-/**
- * The pictures at any depth, sorted; nothing where the folder cannot be read, which is then among the faults. Links to
- * folders are not followed, so that a loop of them does no harm.
- */
-async function pictureFiles(folder: string, faults: string[]): Promise<string[] | undefined> {
-  const files: string[] = [];
-  try {
-    for await (const entry of await opendir(folder, { recursive: true }))
-      if (!entry.isDirectory() && extensions.has(path.extname(entry.name).toLowerCase()))
-        files.push(path.join(entry.parentPath, entry.name));
-  } catch (error) {
-    faults.push(cannotRead(folder, error).message);
-    return undefined;
-  }
-  return files.sort((a, b) => (a < b ? -1 : 1));
+async function isFolder(place: string): Promise<boolean> {
+  return (await stat(place).catch(() => undefined))?.isDirectory() ?? false;
 }
 
-function checkFits(folder: string, count: number, { channels, size }: { channels: number; size: [number, number] }) {
-  const bytes = count * channels * size[0] * size[1];
-  if (bytes <= os.freemem() * 0.9) return;
-  throw new DenseNetError(
-    'ERR_OUT_OF_MEMORY',
-    `the ${count} pictures of ${folder} would take ${(bytes / 1e9).toFixed(1)} GB as images of ${size.join('×')}, and ` +
-      `${(os.freemem() / 1e9).toFixed(1)} GB are free. Use a smaller imageSize or fewer pictures.`,
-  );
-}
-
-interface Decoding {
+interface FoundPictures {
+  files: string[];
+  /** Of folders. */
   faults: string[];
-  signal: AbortSignal | undefined;
-  onProgress: ((done: number, total: number) => void) | undefined;
+  /** Pictures of a kind that is not read. */
+  unread: string[];
 }
 
-/** Decodes the files in order; those that cannot be read are named in `faults` and left out. */
-async function decodeAll(
-  files: { file: string; label: number }[],
-  form: PictureForm & { size: [number, number] },
-  { faults, signal, onProgress }: Decoding,
-): Promise<Omit<ArrayDataset, 'kind' | 'classes'>> {
-  const length = form.channels * form.size[0] * form.size[1];
-  const pixels = new Uint8Array(files.length * length);
-  const labels = new Int32Array(files.length);
-  let size = 0;
-  for (let start = 0; start < files.length; start += AT_ONCE) {
-    signal?.throwIfAborted();
-    const group = files.slice(start, start + AT_ONCE);
-    const pictures = await Promise.all(
-      group.map(({ file }) => readPicture(file, form).catch((error: unknown) => toDenseNetError(error))),
-    );
-    for (const [index, picture] of pictures.entries()) {
-      if (picture instanceof DenseNetError) {
-        faults.push(picture.message);
-      } else {
-        pixels.set(picture.data as Uint8Array, size * length);
-        labels[size] = (group[index] as { label: number }).label;
-        size += 1;
-      }
+/** Pictures at any depth. Returns whether the folder itself could be read; what could not is among the faults. */
+async function findPictures(folder: string, above: readonly string[], found: FoundPictures): Promise<boolean> {
+  try {
+    const real = await realpath(folder);
+    if (above.includes(real)) {
+      found.faults.push(`${folder} leads back to ${real}, which holds it: a loop of links`);
+      return false;
     }
-    onProgress?.(Math.min(start + AT_ONCE, files.length), files.length);
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+      const place = path.join(folder, entry.name);
+      const ending = path.extname(entry.name).toLowerCase();
+      if (entry.isDirectory() || (entry.isSymbolicLink() && (await isFolder(place))))
+        await findPictures(place, [...above, real], found);
+      else if (extensions.has(ending)) found.files.push(place);
+      else if (unread.has(ending))
+        found.unread.push(`${place} is a ${ending} file, which is not read; convert it to PNG`);
+    }
+    return true;
+  } catch (error) {
+    found.faults.push(cannotRead(folder, error).message);
+    return false;
   }
-  return {
-    size,
-    images: { data: pixels.subarray(0, size * length), shape: [size, form.channels, ...form.size] },
-    labels: labels.subarray(0, size),
-  };
-}
-
-function refuse(folder: string, faults: string[]): void {
-  if (faults.length === 0) return;
-  const more = faults.length > MOST_LISTED ? [`… and ${faults.length - MOST_LISTED} more`] : [];
-  throw new DenseNetError(
-    'ERR_DATASET',
-    [
-      `${folder} has ${faults.length} fault${faults.length > 1 ? 's' : ''}:`,
-      ...[...faults.slice(0, MOST_LISTED), ...more].map((fault) => `  ${fault}`),
-      "Mend them, or pass broken: 'skip' to leave out pictures that cannot be read.",
-    ].join('\n'),
-  );
-}
-
-function cannotRead(place: string, error: unknown): DenseNetError {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new DenseNetError('ERR_FILE', `${place} cannot be read: ${reason}`, { cause: error });
 }

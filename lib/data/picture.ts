@@ -1,11 +1,11 @@
 import { stat } from 'node:fs/promises';
 import { types } from 'node:util';
-import { DenseNetError, toDenseNetError } from '../errors';
+import { DenseNetError, isDenseNetError, toDenseNetError } from '../errors';
 import { loadNative } from '../runtime/load';
 import type { TensorData } from '../tensor';
 
 /** The largest picture that is decoded, pixels; what a file claims beyond it is taken for an attack or a mistake. */
-const MOST_PIXELS = 268_402_689;
+export const MOST_PIXELS = 268_402_689;
 
 /** An encoded picture: the path of a file, or its bytes. PNG, JPEG, WebP, TIFF, GIF or AVIF. */
 export type PictureSource = string | Uint8Array;
@@ -23,6 +23,8 @@ export interface PictureForm {
   resizeSize?: number | null;
   /** Default `bilinear`. */
   interpolation?: 'bilinear' | 'bicubic';
+  /** Width × height that a picture may claim at most, default 268,402,689. */
+  limitInputPixels?: number;
 }
 
 /** Whether a value can be read as a picture. */
@@ -37,14 +39,14 @@ export function isPictureSource(value: unknown): value is PictureSource {
  * @throws DenseNetError `ERR_FILE` when it cannot be read, `ERR_FILE_FORMAT` when it is no picture, or too large.
  */
 export async function readPicture(source: PictureSource, form: PictureForm): Promise<TensorData> {
-  const { channels, size, resizeSize = null, interpolation = 'bilinear' } = form;
+  const { channels, size, resizeSize = null, interpolation = 'bilinear', limitInputPixels = MOST_PIXELS } = form;
   if (channels !== 1 && channels !== 3)
     throw new DenseNetError(
       'ERR_INVALID_ARGUMENT',
       `a picture can be read for a model of 1 or 3 channels, and this one takes ${channels}. Pass its channels as arrays.`,
     );
   if (typeof source === 'string') await checkReadable(source);
-  const pixels = await decode(source, channels);
+  const pixels = await decode(source, channels, limitInputPixels);
   const [height, width] = size ?? [0, 0];
   const native = await loadNative();
   try {
@@ -76,15 +78,21 @@ async function checkReadable(path: string): Promise<void> {
   if (!status.isFile()) throw new DenseNetError('ERR_FILE', `${path} is not a regular file.`);
 }
 
+/**
+ * Reads a picture's header alone: whether it is one, of a format that is read, and not too large.
+ *
+ * @throws DenseNetError As {@link readPicture}.
+ */
+export async function inspectPicture(source: PictureSource, limit = MOST_PIXELS): Promise<void> {
+  if (typeof source === 'string') await checkReadable(source);
+  await asPicture(source, limit, (sharp) => checkHeader(sharp, source, limit));
+}
+
 /** The pixels as they are stored, height×width×channels. */
-async function decode(source: PictureSource, channels: number): Promise<TensorData> {
-  // Loaded only when a picture is read: those who pass arrays need no decoder.
-  const { default: sharp } = await import('sharp');
-  try {
-    const file = sharp(source, { limitInputPixels: MOST_PIXELS });
-    const { format } = await file.metadata();
-    if (!formats.has(format)) throw new Error(`it is ${format}`);
-    const { data, info } = await file
+function decode(source: PictureSource, channels: number, limit: number): Promise<TensorData> {
+  return asPicture(source, limit, async (sharp) => {
+    await checkHeader(sharp, source, limit);
+    const { data, info } = await sharp(source, { limitInputPixels: limit })
       .autoOrient()
       .flatten({ background: 'white' })
       .toColourspace(channels === 1 ? 'b-w' : 'srgb')
@@ -93,12 +101,42 @@ async function decode(source: PictureSource, channels: number): Promise<TensorDa
     if (info.channels !== channels)
       throw new Error(`it has ${info.channels} channels, which cannot be brought to ${channels}`);
     return { data, shape: [info.height, info.width, channels] };
+  });
+}
+
+type Sharp = typeof import('sharp');
+
+/** Runs what reads a picture; whatever else it throws becomes the one error for what is none. */
+async function asPicture<Result>(
+  source: PictureSource,
+  limit: number,
+  read: (sharp: Sharp) => Promise<Result>,
+): Promise<Result> {
+  // Loaded only when a picture is read: those who pass arrays need no decoder.
+  const { default: sharp } = await import('sharp');
+  try {
+    return await read(sharp);
   } catch (error) {
+    if (isDenseNetError(error)) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new DenseNetError(
       'ERR_FILE_FORMAT',
-      `${pictureName(source)} cannot be read as a picture: ${reason}. Pictures may be PNG, JPEG, WebP, TIFF, GIF or AVIF, of at most ${MOST_PIXELS} pixels.`,
+      `${pictureName(source)} cannot be read as a picture: ${reason}. Pictures may be PNG, JPEG, WebP, TIFF, GIF or AVIF, of at most ${limit} pixels.`,
       { cause: error },
     );
   }
+}
+
+/** What a picture claims is known before a pixel is decoded. */
+async function checkHeader(sharp: Sharp, source: PictureSource, limit: number): Promise<void> {
+  // Without a limit, so that the message can say how large the picture claims to be.
+  const { format, width, height } = await sharp(source, { limitInputPixels: false }).metadata();
+  if (!formats.has(format)) throw new Error(`it is ${format}`);
+  if (width * height <= limit) return;
+  const millions = (pixels: number): string => `${(pixels / 1e6).toFixed(pixels < 1e7 ? 1 : 0)} MP`;
+  throw new DenseNetError(
+    'ERR_IMAGE_TOO_LARGE',
+    `${pictureName(source)} is ${width}×${height} (${millions(width * height)}); the limit is ${millions(limit)}. ` +
+      'Remove or shrink the picture; for data sets, limitInputPixels sets the limit.',
+  );
 }

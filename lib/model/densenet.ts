@@ -21,6 +21,7 @@ import {
 import { checkImageLength, configFromFile, configKeys, resolveConfig, stateLength, type ModelConfig } from './config';
 import { checkOutputStride, checkTaps, featureInfo, type FeatureInfo, type FeatureOptions } from './feature-info';
 import { attachHandle, ModelHandle } from './handle';
+import { gradCam, type GradCamOptions, type HeatMap } from './grad-cam';
 import { checkDevice, checkRunOptions, runKeys, type Device } from './run-options';
 import { predict, type Prediction, type PredictInput, type PredictOptions } from './prediction';
 import { checkImageSize, summarize, type Summary, type SummaryOptions } from './summary';
@@ -258,6 +259,20 @@ export class DenseNet {
   async predict(images: PredictInput, options?: PredictOptions): Promise<Prediction[]> {
     this.#handle.assertUsable();
     return predict(this.#handle, images, options);
+  }
+
+  /**
+   * Where in images the network sees a class: Grad-CAM (Selvaraju et al., 2017). Module by module, with gradients: it
+   * takes about the time and the memory of a training step.
+   *
+   * @param images As for {@link DenseNet.predict}; pictures must come to one size.
+   * @param options See {@link GradCamOptions}.
+   * @returns One map an image, in order.
+   * @throws DenseNetError As {@link DenseNet.predict}.
+   */
+  async gradCam(images: PredictInput, options?: GradCamOptions): Promise<HeatMap[]> {
+    this.#handle.assertUsable();
+    return gradCam(this.#handle, images, options);
   }
 
   /**

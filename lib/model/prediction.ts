@@ -51,7 +51,7 @@ export async function predict(
 }
 
 /** The encoded pictures of an input; undefined for arrays. */
-function toSources(input: unknown): readonly PictureSource[] | undefined {
+export function toSources(input: unknown): readonly PictureSource[] | undefined {
   if (isPictureSource(input)) return [input];
   if (!Array.isArray(input)) return undefined;
   if (input.length === 0 || !input.every(isPictureSource))
@@ -63,13 +63,13 @@ function toSources(input: unknown): readonly PictureSource[] | undefined {
   return input;
 }
 
-function readPictures({ config }: ModelHandle, sources: readonly PictureSource[]): Promise<TensorData[]> {
+export function readPictures({ config }: ModelHandle, sources: readonly PictureSource[]): Promise<TensorData[]> {
   const { inChannels: channels, imageSize: size, resizeSize, interpolation } = config;
   return Promise.all(sources.map((source) => readPicture(source, { channels, size, resizeSize, interpolation })));
 }
 
 /** Joins neighbours of one size to batches; where the model has no size of its own, pictures may differ. */
-function joinEqual(pictures: readonly TensorData[]): TensorData[] {
+export function joinEqual(pictures: readonly TensorData[]): TensorData[] {
   const groups: TensorData[][] = [];
   for (const picture of pictures) {
     const group = groups.at(-1);

@@ -1,4 +1,4 @@
-import { checkTransforms, type Transform } from '../data/transform';
+import { checkTransforms, shapeAfter, toNative, type Transform } from '../data/transform';
 import type { Dataset } from '../data/dataset';
 import path from 'node:path';
 import { DenseNetError, toDenseNetError } from '../errors';
@@ -7,9 +7,24 @@ import type { DenseNet } from '../model/densenet';
 import { handleOf, type ModelHandle } from '../model/handle';
 import { stagesOf } from '../model/stages';
 import { safetensorsPieces } from '../model/weights';
-import type { NativeCheckpointPlan, NativeFitPlan, NativeTrainer, NativeTrainerOptions } from '../native';
+import type {
+  NativeCheckpointPlan,
+  NativeDataset,
+  NativeFitPlan,
+  NativeTrainer,
+  NativeTrainerOptions,
+} from '../native';
 import { checkImages } from '../tensor';
-import { checkBoolean, checkInteger, checkOptions, checkPath, checkSignal, isSignal } from '../validate';
+import {
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  checkPath,
+  checkSignal,
+  invalidArgument,
+  isSignal,
+  typedArrayKind,
+} from '../validate';
 import { configToMetadata } from '../weights/config-metadata';
 import { checkLabelKind, checkLabels, type LabelledBatch } from './batch';
 import { checkpointMetadata } from './checkpoint-metadata';
@@ -23,7 +38,7 @@ import { resolveTrainerOptions, type TrainerOptions } from './options';
 import { resumeFrom, type ResumeReport } from './resume';
 import { Run, type TrainingRun } from './run';
 import { checkUnfreezing, type Unfreezing } from './unfreezing';
-import { uploadDataset } from './upload';
+import { prepareDataset, type PreparedDataset } from './upload';
 
 /** The result of {@link Trainer.step}. */
 export interface StepResult {
@@ -43,8 +58,11 @@ export interface FitOptions {
   batchSize: number;
   /** Evaluated after each epoch. */
   validation?: Dataset;
-  /** Whether each epoch has an order of its own; default true. */
-  shuffle?: boolean;
+  /**
+   * Whether each epoch has an order of its own; default true. `balanced`: as many images, drawn with replacement so that
+   * an image of every class is as probable as of every other (as PyTorch's WeightedRandomSampler).
+   */
+  shuffle?: boolean | 'balanced';
   /** Random changes of the training images, in order; default none. */
   augment?: Transform[];
   /** Parts that begin to learn in the course of the run, see {@link gradualUnfreezing}; default none. */
@@ -212,6 +230,14 @@ export class Trainer {
     // Epochs that a resumed run does not go through again.
     const before = (this.#resumed?.epoch ?? 1) - 1;
     let reached = 0;
+    const prepared: PreparedDataset[] = [];
+    const prepare = async (dataset: Dataset): Promise<NativeDataset> => {
+      const { batchSize } = plan;
+      const onFailure = (reason: unknown): void => control.abort(toDenseNetError(reason));
+      const made = await prepareDataset(this.#handle.core, dataset, { batchSize, onFailure, signal: control.signal });
+      prepared.push(made);
+      return made.native;
+    };
     try {
       const trainer = this.#attach();
       const epochs: EpochEvent[] = [];
@@ -220,10 +246,7 @@ export class Trainer {
       control.signal.addEventListener('abort', stop, { once: true });
       const completed = await this.#handle
         .callPrepared(
-          async () => {
-            const train = await uploadDataset(this.#handle.core, data, control.signal);
-            return { train, held: validation && (await uploadDataset(this.#handle.core, validation, control.signal)) };
-          },
+          async () => ({ train: await prepare(data), held: validation && (await prepare(validation)) }),
           (_, { train, held }) => {
             started = performance.now();
             return trainer.fit(train, held, { ...plan, checkpoint: this.#planCheckpoints(checkpoint) }, (event) => {
@@ -240,6 +263,7 @@ export class Trainer {
     } catch (error) {
       throw control.signal.aborted && error === control.signal.reason ? error : toDenseNetError(error);
     } finally {
+      for (const one of prepared) one.close();
       for (const { epoch, prefix } of plan.unfreezing) if (epoch <= reached) this.#handle.setTrainable(prefix, true);
       if (reached > 0) this.#resumed = undefined;
       this.#handle.run = undefined;
@@ -267,19 +291,24 @@ export class Trainer {
     const { checkpoint } = given;
     checkInteger('epochs', epochs, 1);
     checkInteger('batchSize', batchSize, 1);
-    checkBoolean('shuffle', shuffle);
+    if (shuffle !== 'balanced') checkBoolean('shuffle', shuffle);
     if (cacheFeatures !== 'auto') checkBoolean('cacheFeatures', cacheFeatures);
     const shape = this.#checkDataset('data', data);
-    this.#checkTrainable(shape, Math.min(batchSize, data.size));
+    if (shuffle === 'balanced' && typedArrayKind(data.labels) !== 'Int32Array')
+      throw invalidArgument('shuffle', 'true or false where an image may have several labels', shuffle);
+    const augmentations = checkTransforms('augment', augment);
+    // What the network gets; the original is checked too, since a validation set has it.
+    const trained = shapeAfter(shape, augmentations);
+    this.#checkTrainable(trained, Math.min(batchSize, data.size));
     if (validation !== undefined) this.#checkDataset('validation', validation);
     this.#checkWeights();
     return {
       epochs,
       batchSize,
-      shuffle,
+      order: shuffle === 'balanced' ? shuffle : shuffle ? 'shuffled' : 'given',
       // A single image whose last feature map is one pixel gives batch norm nothing to take statistics of.
-      smallestBatch: this.#finalPixels(shape) === 1 ? 2 : 1,
-      augmentations: checkTransforms('augment', augment),
+      smallestBatch: this.#finalPixels(trained) === 1 ? 2 : 1,
+      augmentations: toNative(augmentations),
       unfreezing: checkUnfreezing(given.unfreeze, (prefix) => this.#handle.checkPrefix(prefix)),
       featureCacheBytes: cacheFeatures === 'auto' ? AUTO_CACHE_BYTES : cacheFeatures ? Number.MAX_SAFE_INTEGER : 0,
       ...(checkpoint === undefined ? {} : { checkpoint: resolveCheckpoint(checkpoint, validation !== undefined) }),

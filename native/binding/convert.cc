@@ -60,20 +60,6 @@ FileDType to_file_dtype(Napi::Env env, const std::string& name) {
 
 }  // namespace
 
-std::size_t element_size(DType dtype) {
-  switch (dtype) {
-    case DType::kUInt8:
-      return 1;
-    case DType::kFloat32:
-    case DType::kInt32:
-      return 4;
-    case DType::kFloat64:
-    case DType::kInt64:
-      return 8;
-  }
-  return 1;
-}
-
 HostTensor to_host_tensor(const Napi::Value& value) {
   const auto object = value.As<Napi::Object>();
   const auto array = object.Get("data").As<Napi::TypedArray>();
@@ -179,6 +165,8 @@ std::vector<FilePiece> to_file_pieces(const Napi::Array& array) {
   }
   return pieces;
 }
+
+std::vector<std::int64_t> to_integers(const Napi::Array& array) { return numbers<std::int64_t>(array); }
 
 std::vector<std::string> to_strings(const Napi::Array& array) {
   std::vector<std::string> strings;

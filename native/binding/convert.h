@@ -25,9 +25,11 @@ RunOptions to_run_options(const Napi::Object& object);
 ScheduleOptions to_schedule_options(const Napi::Object& object);
 TrainerOptions to_trainer_options(const Napi::Object& object);
 FitPlan to_fit_plan(const Napi::Object& object);
+std::vector<Augmentation> to_augmentations(const Napi::Array& array);
 PicturePlan to_picture_plan(const Napi::Object& object);
 std::vector<TensorEntry> to_tensor_entries(const Napi::Array& array);
 std::vector<FilePiece> to_file_pieces(const Napi::Array& array);
+std::vector<std::int64_t> to_integers(const Napi::Array& array);
 std::vector<std::string> to_strings(const Napi::Array& array);
 
 /// A seed, from a number; nothing from undefined.
@@ -38,8 +40,5 @@ Napi::Array to_js(Napi::Env env, const std::vector<NamedTensor>& tensors);
 Napi::Object to_js(Napi::Env env, const Metrics& metrics);
 Napi::Array to_js(Napi::Env env, const std::vector<std::int64_t>& values);
 Napi::Array to_js(Napi::Env env, const std::vector<double>& values);
-
-/// Bytes an element takes in memory.
-std::size_t element_size(DType dtype);
 
 }  // namespace densenet::binding

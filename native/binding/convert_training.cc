@@ -74,29 +74,6 @@ AverageOptions to_average_options(const Napi::Object& object) {
   return options;
 }
 
-Augmentation to_augmentation(const Napi::Object& object) {
-  Augmentation change;
-  const std::string type = text(object, "type");
-  if (type == "randomCrop") {
-    change.kind = Augmentation::Kind::kRandomCrop;
-    change.padding = integer(object, "padding");
-  } else if (type == "randomHorizontalFlip") {
-    change.kind = Augmentation::Kind::kRandomHorizontalFlip;
-    change.probability = number(object, "probability");
-  } else {
-    change.kind = Augmentation::Kind::kRandomAffine;
-    change.degrees = number(object, "degrees");
-    const auto scale = numbers<double>(object.Get("scale"));
-    change.scale_min = scale.at(0);
-    change.scale_max = scale.at(1);
-    change.shear = number(object, "shear");
-    const auto translate = numbers<double>(object.Get("translate"));
-    change.translate_x = translate.at(0);
-    change.translate_y = translate.at(1);
-  }
-  return change;
-}
-
 CheckpointPlan to_checkpoint_plan(const Napi::Object& object) {
   using Best = CheckpointPlan::Best;
   return {.folder = text(object, "folder"),
@@ -177,11 +154,10 @@ FitPlan to_fit_plan(const Napi::Object& object) {
   plan.epochs = integer(object, "epochs");
   plan.batch_size = integer(object, "batchSize");
   plan.smallest_batch = integer(object, "smallestBatch");
-  plan.shuffle = boolean(object, "shuffle");
-  const auto changes = object.Get("augmentations").As<Napi::Array>();
-  for (std::uint32_t index = 0; index < changes.Length(); ++index) {
-    plan.augmentations.push_back(to_augmentation(changes.Get(index).As<Napi::Object>()));
-  }
+  plan.order =
+      named<Order, 3>(text(object, "order"),
+                      {{{"given", Order::kGiven}, {"shuffled", Order::kShuffled}, {"balanced", Order::kBalanced}}});
+  plan.augmentations = to_augmentations(object.Get("augmentations").As<Napi::Array>());
   const auto parts = object.Get("unfreezing").As<Napi::Array>();
   for (std::uint32_t index = 0; index < parts.Length(); ++index) {
     const auto part = parts.Get(index).As<Napi::Object>();

@@ -2,8 +2,11 @@
 
 #include <cstring>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "binding/convert.h"
+#include "binding/environment.h"
 #include "binding/task.h"
 
 namespace densenet::binding {
@@ -32,9 +35,11 @@ void copy_into(Napi::Env env, HostTensor& tensor, std::size_t offset, std::span<
 }  // namespace
 
 Napi::Function DatasetObject::define(Napi::Env env) {
-  return DefineClass(env, "NativeDataset",
-                     {InstanceMethod<&DatasetObject::write_images>("writeImages"),
-                      InstanceMethod<&DatasetObject::write_labels>("writeLabels")});
+  return DefineClass(
+      env, "NativeDataset",
+      {InstanceMethod<&DatasetObject::write_images>("writeImages"),
+       InstanceMethod<&DatasetObject::write_labels>("writeLabels"),
+       InstanceMethod<&DatasetObject::feed_image>("feedImage"), InstanceMethod<&DatasetObject::end_feed>("endFeed")});
 }
 
 DatasetObject::DatasetObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DatasetObject>(info) {
@@ -50,12 +55,21 @@ DatasetObject::DatasetObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
     auto dataset = std::make_shared<Dataset>();
     dataset->labels =
         columns == 0 ? allocate(DType::kInt32, {shape.at(0)}) : allocate(DType::kFloat32, {shape.at(0), columns});
-    dataset->images = allocate(dtype, shape);
+    if (info[3].IsFunction()) {
+      dataset->feed = std::make_shared<Feed>(std::vector<std::int64_t>(shape.begin() + 1, shape.end()), dtype);
+    } else {
+      dataset->images = allocate(dtype, shape);
+    }
     return dataset;
   });
+  if (!dataset_->feed) return;
+  events_ = std::make_shared<FeedEvents>(info[3].As<Napi::Function>(), Environment::of(info.Env()).channel());
+  dataset_->feed->listen(FeedEvents::listener_of(events_));
 }
 
-DatasetObject::~DatasetObject() = default;
+DatasetObject::~DatasetObject() {
+  if (events_) events_->release();
+}
 
 void DatasetObject::write_images(const Napi::CallbackInfo& info) {
   const auto offset = static_cast<std::size_t>(info[0].As<Napi::Number>().Int64Value());
@@ -64,6 +78,20 @@ void DatasetObject::write_images(const Napi::CallbackInfo& info) {
 
 void DatasetObject::write_labels(const Napi::CallbackInfo& info) {
   copy_into(info.Env(), dataset_->labels, 0, bytes_of(info[0]));
+}
+
+void DatasetObject::feed_image(const Napi::CallbackInfo& info) {
+  const std::int64_t pass = info[0].As<Napi::Number>().Int64Value();
+  const std::int64_t place = info[1].As<Napi::Number>().Int64Value();
+  const std::span<const std::byte> image = info[2].IsUndefined() ? std::span<const std::byte>() : bytes_of(info[2]);
+  if (!image.empty() && image.size() != dataset_->feed->image_bytes()) {
+    throw Napi::RangeError::New(info.Env(), "the image is not of the data set's shape");
+  }
+  run_now(info.Env(), [&] { dataset_->feed->put(pass, place, image); });
+}
+
+void DatasetObject::end_feed(const Napi::CallbackInfo& /*info*/) {
+  if (events_) events_->release();
 }
 
 DatasetPtr dataset_of(const Napi::Value& value) {

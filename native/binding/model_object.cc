@@ -75,9 +75,10 @@ Napi::Function ModelObject::define(Napi::Env env) {
       env, "NativeModel",
       {InstanceAccessor<&ModelObject::device>("device"), InstanceMethod<&ModelObject::describe_state>("describeState"),
        InstanceMethod<&ModelObject::forward>("forward"), InstanceMethod<&ModelObject::features>("features"),
-       InstanceMethod<&ModelObject::predict>("predict"), InstanceMethod<&ModelObject::state>("state"),
-       InstanceMethod<&ModelObject::gradients>("gradients"), InstanceMethod<&ModelObject::load>("load"),
-       InstanceMethod<&ModelObject::save>("save"), InstanceMethod<&ModelObject::set_trainable>("setTrainable"),
+       InstanceMethod<&ModelObject::predict>("predict"), InstanceMethod<&ModelObject::grad_cam>("gradCam"),
+       InstanceMethod<&ModelObject::state>("state"), InstanceMethod<&ModelObject::gradients>("gradients"),
+       InstanceMethod<&ModelObject::load>("load"), InstanceMethod<&ModelObject::save>("save"),
+       InstanceMethod<&ModelObject::set_trainable>("setTrainable"),
        InstanceMethod<&ModelObject::replace_classifier>("replaceClassifier"),
        InstanceMethod<&ModelObject::estimate_memory>("estimateMemory"),
        InstanceMethod<&ModelObject::plan_step>("planStep"), InstanceMethod<&ModelObject::evaluate>("evaluate"),
@@ -169,6 +170,22 @@ Napi::Value ModelObject::predict(const Napi::CallbackInfo& info) {
         return model->predict(images, k);
       },
       top_classes_to_js);
+}
+
+Napi::Value ModelObject::grad_cam(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), *worker_, JobKind::kRead,
+      [model = model_, images = to_host_tensor(info[0]), part = info[1].As<Napi::String>().Utf8Value(),
+       classes = to_integers(info[2].As<Napi::Array>()), full_size = info[3].As<Napi::Boolean>().Value(),
+       as_bytes = info[4].As<Napi::Boolean>().Value()] {
+        return model->grad_cam(images, part, classes, full_size, as_bytes);
+      },
+      [](Napi::Env env, const Model::SeenClasses& seen) -> Napi::Value {
+        const Napi::Object object = Napi::Object::New(env);
+        object.Set("maps", to_js(env, seen.maps));
+        object.Set("classes", to_js(env, seen.classes));
+        return object;
+      });
 }
 
 Napi::Value ModelObject::state(const Napi::CallbackInfo& info) {

@@ -32,6 +32,7 @@ class ModelObject final : public Napi::ObjectWrap<ModelObject> {
   Napi::Value describe_state(const Napi::CallbackInfo& info);
   Napi::Value forward(const Napi::CallbackInfo& info);
   Napi::Value features(const Napi::CallbackInfo& info);
+  Napi::Value grad_cam(const Napi::CallbackInfo& info);
   Napi::Value predict(const Napi::CallbackInfo& info);
   Napi::Value state(const Napi::CallbackInfo& info);
   Napi::Value gradients(const Napi::CallbackInfo& info);

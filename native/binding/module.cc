@@ -93,6 +93,14 @@ Napi::Value get_learning_rates(const Napi::CallbackInfo& info) {
       });
 }
 
+Napi::Value augment_images(const Napi::CallbackInfo& info) {
+  return run_task(
+      info.Env(), Environment::of(info.Env()).general_worker(), JobKind::kRead,
+      [images = to_host_tensor(info[0]), changes = to_augmentations(info[1].As<Napi::Array>()),
+       seed = to_seed(info[2])] { return augment_once(images, changes, seed.value_or(0)); },
+      [](Napi::Env env, const HostTensor& changed) -> Napi::Value { return to_js(env, changed); });
+}
+
 void shut_down(const Napi::CallbackInfo& info) { Environment::of(info.Env()).shut_down(); }
 
 void define_exports(Napi::Env env, Napi::Object exports) {
@@ -107,6 +115,7 @@ void define_exports(Napi::Env env, Napi::Object exports) {
   exports.Set("preparePicture", Napi::Function::New(env, prepare_picture_task, "preparePicture"));
   exports.Set("isVerified", Napi::Function::New(env, get_verified, "isVerified"));
   exports.Set("learningRates", Napi::Function::New(env, get_learning_rates, "learningRates"));
+  exports.Set("augment", Napi::Function::New(env, augment_images, "augment"));
   exports.Set("shutDown", Napi::Function::New(env, shut_down, "shutDown"));
   exports.Set("NativeTrainer", TrainerObject::define(env));
   exports.Set("NativeMetrics", MetricsObject::define(env));

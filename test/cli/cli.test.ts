@@ -97,7 +97,7 @@ describe('train', () => {
     const { code, stderr } = await densenet(['train', '--resume', path.join(folder, 'nowhere')]);
     expect(code).toBe(1);
     expect(stderr).toContain('ERR_FILE');
-    expect(stderr).toContain('run.json');
+    expect(stderr).toContain('config.json');
   });
 
   it('a second signal ends it at once', async () => {

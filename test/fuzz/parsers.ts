@@ -1,5 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { parseCifar } from '../../lib/data/cifar';
+import { parseIdx } from '../../lib/data/idx';
 import { DenseNetError } from '../../lib/errors';
 import { bufferSource, type ByteSource } from '../../lib/weights/byte-source';
 import { readCheckpoint, type Checkpoint } from '../../lib/weights/checkpoint';
@@ -14,15 +17,14 @@ import { torchZip } from '../weights/build-zip';
 import { mutate, Random, type Seeds } from './mutate';
 
 /**
- * Gives every parser of weights random files: seeds that are right, or wrong in one way, with a few changes. A parser may
+ * Gives every parser of files random ones: seeds that are right, or wrong in one way, with a few changes. A parser may
  * take a file or refuse it with a code of its own, within a second; anything else is a fault.
  */
 export interface Target {
   name: string;
   seeds: Seeds;
-  parse(source: ByteSource): Promise<Checkpoint>;
-  /** Turns the changed bytes into the file. */
-  wrap?(bytes: Buffer): Buffer;
+  /** `taken`, or what is wrong with that the parser took it; a refusal is thrown. */
+  take(bytes: Buffer): Promise<string>;
 }
 
 export interface FuzzResult {
@@ -56,19 +58,50 @@ export function fuzzTargets(): Target[] {
     return { right: [...take(goodFiles()), ...saved], wrong: take(hostileFiles()) };
   };
   const zips = seedsOf('torch zip', /(?<!-legacy)\.pth$/);
+  const legacy = seedsOf('legacy torch', /-legacy\.pth$/);
   return [
-    { name: 'torch zip', seeds: zips, parse: readTorchZip },
-    { name: 'legacy torch', seeds: seedsOf('legacy torch', /-legacy\.pth$/), parse: readTorchLegacy },
-    { name: 'safetensors', seeds: seedsOf('safetensors', /\.safetensors$/), parse: readSafetensors },
+    { name: 'torch zip', seeds: zips, take: (bytes) => takeWeights(readTorchZip, bytes) },
+    { name: 'legacy torch', seeds: legacy, take: (bytes) => takeWeights(readTorchLegacy, bytes) },
+    {
+      name: 'safetensors',
+      seeds: seedsOf('safetensors', /\.safetensors$/),
+      take: (bytes) => takeWeights(readSafetensors, bytes),
+    },
     // A changed pickle in a right archive: the archive's checksum would otherwise refuse every one.
     {
       name: 'pickle',
       seeds: { right: pickles(zips.right), wrong: pickles(zips.wrong) },
-      parse: readTorchZip,
-      wrap: (bytes) => torchZip({}, bytes),
+      take: (bytes) => takeWeights(readTorchZip, torchZip({}, bytes)),
     },
-    { name: 'any', seeds: seedsOf('', /./), parse: readCheckpoint },
+    { name: 'any', seeds: seedsOf('', /./), take: (bytes) => takeWeights(readCheckpoint, bytes) },
+    { name: 'IDX', seeds: { right: idxFiles(), wrong: [] }, take: takeIdx },
+    { name: 'CIFAR', seeds: { right: [cifarFile(3)], wrong: [cifarFile(1).subarray(1)] }, take: takeCifar },
   ];
+}
+
+/** Arrays of one to four axes, each plain and gzipped. */
+function idxFiles(): Buffer[] {
+  const plain = [[40], [3, 8, 8], [2, 3, 4, 4]].map((shape) => {
+    const lengths = shape.flatMap((length) => [0, 0, 0, length]);
+    const count = shape.reduce((product, length) => product * length, 1);
+    return Buffer.from([0, 0, 8, shape.length, ...lengths, ...Array.from({ length: count }, (_, n) => n % 256)]);
+  });
+  return [...plain, ...plain.map((bytes) => gzipSync(bytes))];
+}
+
+function cifarFile(records: number): Buffer {
+  return Buffer.concat(Array.from({ length: records }, (_, n) => Buffer.alloc(3073, n)));
+}
+
+async function takeIdx(bytes: Buffer): Promise<string> {
+  const { shape, data } = await parseIdx('the file', bytes);
+  return countOf(shape) === data.length && data.length > 0 ? 'taken' : 'its shape and its data differ';
+}
+
+async function takeCifar(bytes: Buffer): Promise<string> {
+  const { pixels, labels } = await parseCifar('the file', bytes, { labelBytes: 1, label: 0, classes: 10 });
+  const right = pixels.length === labels.length * 3072 && labels.every((label) => label < 10);
+  return right ? 'taken' : 'its labels and its pixels differ';
 }
 
 /** The pickles in zips whose directory can be believed: from PROTO to before the next local header or descriptor. */
@@ -85,9 +118,8 @@ export async function fuzz(target: Target, seed: number, inputs: number, first =
   const result: FuzzResult = { inputs, taken: 0, refused: {}, slowest: 0, faults: [] };
   for (let index = first; index < first + inputs; index += 1) {
     const changed = mutate(new Random(seed, index), target.seeds);
-    const bytes = target.wrap?.(changed) ?? changed;
     const start = performance.now();
-    const outcome = await run(target, bytes);
+    const outcome = await run(target, changed);
     const took = performance.now() - start;
     result.slowest = Math.max(result.slowest, took);
     const place = `${target.name}, seed ${seed}, input ${index}`;
@@ -102,22 +134,27 @@ export async function fuzz(target: Target, seed: number, inputs: number, first =
 /** `taken`, the code of a refusal, or what else happened. */
 async function run(target: Target, bytes: Buffer): Promise<string> {
   try {
-    const checkpoint = await target.parse(bufferSource(bytes, 'the file'));
-    const { entries } = readStateDict('the file', checkpoint);
-    await checkpoint.verify();
-    for (const { name, offset, bytes: length, shape, strides, dtype } of entries) {
-      const numbers = [offset, length, ...shape, ...strides];
-      const inside = numbers.every((one) => Number.isSafeInteger(one) && one >= 0) && offset + length <= bytes.length;
-      if (!inside || countOf(shape) * dtypeSize[dtype] > length || shape.length !== strides.length)
-        return `tensor ${JSON.stringify(name)} does not lie in the file`;
-    }
-    toModelNames(
-      'the file',
-      entries.map(({ name }) => name),
-    );
-    return 'taken';
+    return await target.take(bytes);
   } catch (error) {
     if (error instanceof DenseNetError) return error.code;
     return error instanceof Error ? (error.stack ?? error.message) : String(error);
   }
+}
+
+/** Whether every tensor that a parser found in a file lies within it. */
+async function takeWeights(parse: (source: ByteSource) => Promise<Checkpoint>, bytes: Buffer): Promise<string> {
+  const checkpoint = await parse(bufferSource(bytes, 'the file'));
+  const { entries } = readStateDict('the file', checkpoint);
+  await checkpoint.verify();
+  for (const { name, offset, bytes: length, shape, strides, dtype } of entries) {
+    const numbers = [offset, length, ...shape, ...strides];
+    const inside = numbers.every((one) => Number.isSafeInteger(one) && one >= 0) && offset + length <= bytes.length;
+    if (!inside || countOf(shape) * dtypeSize[dtype] > length || shape.length !== strides.length)
+      return `tensor ${JSON.stringify(name)} does not lie in the file`;
+  }
+  toModelNames(
+    'the file',
+    entries.map(({ name }) => name),
+  );
+  return 'taken';
 }

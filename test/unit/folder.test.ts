@@ -134,13 +134,37 @@ describe('imageFolder', () => {
 });
 
 describe('links', () => {
-  it('to pictures are followed, to folders are not, so that a loop of them does no harm', async () => {
+  it('to pictures and to folders are followed, those to folders of classes too', async () => {
     await paint('links/a/1.png', 11);
-    await symlink(inFolder('links'), inFolder('links/a/loop'));
-    await symlink(inFolder('links/a'), inFolder('links/b'));
+    await paint('elsewhere/b/2.png', 22);
     await symlink(inFolder('links/a/1.png'), inFolder('links/a/2.png'));
+    await symlink(inFolder('elsewhere/b'), inFolder('links/b'));
+    await symlink(inFolder('elsewhere'), inFolder('links/a/deep'));
     const data = await datasets.imageFolder(inFolder('links'), small);
-    expect([data.classes, firstPixels(data)]).toEqual([['a'], [11, 11]]);
+    expect([data.classes, [...data.labels], firstPixels(data)]).toEqual([
+      ['a', 'b'],
+      [0, 0, 0, 1],
+      [11, 11, 22, 22],
+    ]);
+  });
+
+  it.each([
+    ['the folder of classes', '', 'a/loop'],
+    ['a class', 'a', 'a/loop'],
+    ['a folder further down', 'a/b', 'a/b/c/loop'],
+  ])('that lead back to %s are refused as a loop, and the rest is looked at', async (_, target, link) => {
+    const folder = `loops-${target.replaceAll('/', '-')}`;
+    await paint(`${folder}/a/1.png`, 11);
+    await paint(`${folder}/a/b/c/1.png`, 11);
+    await write(`${folder}/a/broken.png`, 'no picture');
+    await symlink(inFolder(path.join(folder, target)), inFolder(path.join(folder, link)));
+    await expectRefusal(
+      () => datasets.imageFolder(inFolder(folder), { ...small, broken: 'skip' }),
+      'ERR_DATASET',
+      '2 faults',
+      'a loop of links',
+      'broken.png',
+    );
   });
 
   it('that lead nowhere are pictures that cannot be read', async () => {
@@ -171,6 +195,7 @@ describe('faults', () => {
 
   it("of pictures are left out with broken: 'skip', and the rest stays in order", async () => {
     const data = await datasets.imageFolder(inFolder('faulty'), { ...small, broken: 'skip' });
+    expect(data.skipped?.map((fault) => path.basename(fault.split(' ')[1] ?? ''))).toEqual(['2.png', 'cut.jpg']);
     expect(data).toMatchObject({ size: 3, classes: ['a', 'b'], images: { shape: [3, 1, 4, 4] } });
     expect([[...data.labels], firstPixels(data)]).toEqual([
       [0, 0, 1],
@@ -203,6 +228,33 @@ describe('faults', () => {
     expect(message).not.toContain(`${inFolder('empty/full')} holds`);
   });
 
+  it('of pictures of a kind that is not read, which nobody should miss', async () => {
+    await paint('kinds/a/1.png', 1);
+    await write('kinds/a/2.BMP', 'BM');
+    await write('kinds/a/3.ppm', 'P6');
+    await expectRefusal(
+      () => datasets.imageFolder(inFolder('kinds'), small),
+      'ERR_DATASET',
+      '2 faults',
+      '2.BMP is a .bmp',
+    );
+    const { size, skipped } = await datasets.imageFolder(inFolder('kinds'), { ...small, broken: 'skip' });
+    expect([size, skipped?.length]).toEqual([1, 2]);
+  });
+
+  it('of the folder and of its pictures come together', async () => {
+    await paint('both/a/1.png', 1);
+    await write('both/a/2.png', 'no picture');
+    await mkdir(inFolder('both/b'), { recursive: true });
+    await expectRefusal(
+      () => datasets.imageFolder(inFolder('both'), small),
+      'ERR_DATASET',
+      '2 faults',
+      `${inFolder('both/b')} holds no picture`,
+      '2.png cannot be read as a picture',
+    );
+  });
+
   it('of a folder without folders, and of one that is not there or is a file', async () => {
     await paint('flat/1.png', 1);
     await expectRefusal(() => datasets.imageFolder(inFolder('flat')), 'ERR_DATASET', 'each class needs one');
@@ -216,6 +268,70 @@ describe('faults', () => {
       'ERR_DATASET',
       inFolder('faulty/zebra'),
     );
+  });
+});
+
+describe('imageFolders', () => {
+  it('takes train and val as they are, with the classes of train', async () => {
+    await paint('parts/train/a/1.png', 1);
+    await paint('parts/train/b/2.png', 2);
+    await paint('parts/val/b/3.png', 3);
+    await paint('parts/val/a/4.png', 4);
+    await paint('parts/ignored/c/5.png', 5);
+    const { train, validation } = await datasets.imageFolders(inFolder('parts'), small);
+    expect([train, validation].map((data) => [data.classes, [...data.labels], firstPixels(data)])).toEqual([
+      [
+        ['a', 'b'],
+        [0, 1],
+        [1, 2],
+      ],
+      [
+        ['a', 'b'],
+        [0, 1],
+        [4, 3],
+      ],
+    ]);
+  });
+
+  it('refuses a class that one of the two has not', async () => {
+    await paint('uneven/train/a/1.png', 1);
+    await paint('uneven/train/b/2.png', 2);
+    await paint('uneven/test/a/3.png', 3);
+    await expectRefusal(() => datasets.imageFolders(inFolder('uneven'), small), 'ERR_DATASET', 'uneven/test/b');
+  });
+
+  it('splits each class by a seed, always alike, where there are no such folders', async () => {
+    for (let n = 0; n < 10; n += 1)
+      for (const name of ['a', 'b']) await paint(`whole/${name}/${n}.png`, n + (name === 'a' ? 0 : 100));
+    const read = (options: object = {}) => datasets.imageFolders(inFolder('whole'), { ...small, ...options });
+    const { train, validation } = await read({ holdOut: 0.3 });
+    expect([[...train.labels], [...validation.labels]].map((labels) => labels.join(''))).toEqual([
+      '00000001111111',
+      '000111',
+    ]);
+    expect([...firstPixels(train), ...firstPixels(validation)].sort((x, y) => x - y)).toEqual(
+      [0, 100].flatMap((start) => Array.from({ length: 10 }, (_, n) => start + n)),
+    );
+    expect(firstPixels((await read({ holdOut: 0.3 })).validation)).toEqual(firstPixels(validation));
+    expect(firstPixels((await read({ holdOut: 0.3, seed: 8 })).validation)).not.toEqual(firstPixels(validation));
+    expect((await read()).validation.size).toBe(4);
+  });
+
+  it('tells what is wrong once, whichever part it would be in', async () => {
+    for (let n = 0; n < 5; n += 1) await paint(`wrong/a/${n}.png`, n);
+    await mkdir(inFolder('wrong/b'), { recursive: true });
+    await expectRefusal(() => datasets.imageFolders(inFolder('wrong'), small), 'ERR_DATASET', '1 fault:', 'wrong/b');
+  });
+
+  it.each<[object, string]>([
+    [{ holdOut: 0 }, 'one of the two data sets empty'],
+    [{ holdOut: 1 }, 'holdOut'],
+    [{ holdOut: '0.2' }, 'holdOut'],
+    [{ seed: -1 }, 'seed'],
+    [{ holdout: 0.2 }, 'Did you mean "holdOut"'],
+  ])('refuses %j', async (options, text) => {
+    const call = () => datasets.imageFolders(inFolder('whole'), { ...small, ...options });
+    await expectRefusal(call, 'ERR_INVALID_ARGUMENT', text);
   });
 });
 
@@ -260,6 +376,8 @@ describe('refused at once is', () => {
     ['another interpolation', { interpolation: 'nearest' }, 'interpolation'],
     ['two channels', { channels: 2 }, 'channels'],
     ['a text in the place of classes', { classes: 'a' }, 'classes'],
+    ['a class twice', { classes: ['a', 'a'] }, 'twice'],
+    ['a limit of no pixels', { limitInputPixels: 0 }, 'limitInputPixels'],
     ['another word for broken', { broken: 'ignore' }, 'broken'],
     ['a progress that is no function', { onProgress: true }, 'onProgress'],
     ['a signal that is none', { signal: {} }, 'signal'],

@@ -9,47 +9,55 @@
 
 namespace densenet {
 
-TensorBatches::TensorBatches(at::Tensor images, at::Tensor labels, std::int64_t batch_size, std::int64_t smallest,
-                             c10::Device device)
-    : images_(std::move(images)),
-      labels_(std::move(labels)),
-      batch_size_(batch_size),
-      smallest_(smallest),
-      device_(device) {}
-
-void TensorBatches::start_epoch(at::Generator* shuffle) {
-  position_ = 0;
-  order_ = shuffle == nullptr ? at::Tensor() : at::randperm(size(), *shuffle, at::TensorOptions().dtype(at::kLong));
-}
-
-std::int64_t TensorBatches::steps() const {
-  const std::int64_t whole = size() / batch_size_;
-  const std::int64_t rest = size() % batch_size_;
+std::int64_t EpochPlace::steps() const {
+  const std::int64_t whole = size_ / batch_size_;
+  const std::int64_t rest = size_ % batch_size_;
   return rest >= smallest_ || (rest > 0 && whole == 0) ? whole + 1 : whole;
 }
 
-std::int64_t TensorBatches::next_size() const {
-  const std::int64_t left = size() - position_;
+std::int64_t EpochPlace::next_size() const {
+  const std::int64_t left = size_ - images_;
   const std::int64_t count = std::min(batch_size_, left);
   return left - count < smallest_ ? left : count;
 }
 
-std::optional<Batch> TensorBatches::next() {
+void EpochPlace::advance() {
   const std::int64_t count = next_size();
+  images_ += count;
+  if (count > 0) ++batches_;
+}
+
+at::Tensor labels_on(const at::Tensor& labels, c10::Device device) {
+  return labels.to(device, labels.is_floating_point() ? at::kFloat : at::kLong);
+}
+
+TensorBatches::TensorBatches(at::Tensor images, at::Tensor labels, std::int64_t batch_size, std::int64_t smallest,
+                             c10::Device device)
+    : images_(std::move(images)),
+      labels_(std::move(labels)),
+      place_(images_.size(0), batch_size, smallest),
+      device_(device) {}
+
+void TensorBatches::start_epoch(const at::Tensor& order) {
+  place_.restart();
+  order_ = order;
+}
+
+std::optional<Batch> TensorBatches::next() {
+  const std::int64_t count = place_.next_size();
   if (count == 0) return std::nullopt;
   at::Tensor images;
   at::Tensor labels;
   if (order_.defined()) {
-    const at::Tensor chosen = order_.narrow(0, position_, count);
+    const at::Tensor chosen = order_.narrow(0, place_.images(), count);
     images = images_.index_select(0, chosen.to(images_.device()));
     labels = labels_.index_select(0, chosen.to(labels_.device()));
   } else {
-    images = images_.narrow(0, position_, count);
-    labels = labels_.narrow(0, position_, count);
+    images = images_.narrow(0, place_.images(), count);
+    labels = labels_.narrow(0, place_.images(), count);
   }
-  position_ += count;
-  const at::ScalarType type = labels.is_floating_point() ? at::kFloat : at::kLong;
-  return Batch{.images = images.to(device_), .labels = labels.to(device_, type)};
+  place_.advance();
+  return Batch{.images = images.to(device_), .labels = labels_on(labels, device_)};
 }
 
 namespace {

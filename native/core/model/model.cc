@@ -10,6 +10,7 @@
 
 #include "core/data/images.h"
 #include "core/error.h"
+#include "core/model/grad_cam.h"
 #include "core/model/names.h"
 #include "core/model/network.h"
 #include "core/runtime/device.h"
@@ -90,6 +91,23 @@ std::vector<NamedTensor> Model::features(const HostTensor& images, std::span<con
     net.dilated_features(input, tap, output_stride);
   }
   return outputs;
+}
+
+Model::SeenClasses Model::grad_cam(const HostTensor& images, const std::string& part,
+                                   const std::vector<std::int64_t>& classes, bool full_size, bool as_bytes) const {
+  NetworkImpl& net = network();
+  const HeatMaps found = densenet::grad_cam(net, prepare(net, *this, images), part, classes);
+  at::Tensor maps = found.maps;
+  if (full_size) {
+    maps = at::upsample_bilinear2d(maps.unsqueeze(1), {images.shape.at(2), images.shape.at(3)},
+                                   /*align_corners=*/false)
+               .squeeze(1);
+  }
+  if (as_bytes) {
+    const at::Tensor hottest = maps.amax({1, 2}, /*keepdim=*/true);
+    maps = (maps / at::where(hottest.gt(0), hottest, at::ones_like(hottest)) * 255.0).round_().to(at::kByte);
+  }
+  return {.maps = copy_to_host(maps), .classes = found.classes};
 }
 
 TopClasses Model::predict(const HostTensor& images, std::int64_t k) const {

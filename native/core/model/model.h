@@ -54,6 +54,15 @@ class Model {
   std::vector<NamedTensor> features(const HostTensor& images, std::span<const std::string> taps,
                                     std::int64_t output_stride) const;
 
+  /// Where in the images the network sees a class, see grad_cam, and the class of each: N×H×W in the images'
+  /// size, or N×h×w in the part's; as bytes they are brought to 0 to 255 by each one's hottest place.
+  struct SeenClasses {
+    HostTensor maps;
+    std::vector<std::int64_t> classes;
+  };
+  [[nodiscard]] SeenClasses grad_cam(const HostTensor& images, const std::string& part,
+                                     const std::vector<std::int64_t>& classes, bool full_size, bool as_bytes) const;
+
   /// The `k` most probable classes of each image; `k` is at most the number of classes.
   TopClasses predict(const HostTensor& images, std::int64_t k) const;
 

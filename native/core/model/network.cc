@@ -127,6 +127,12 @@ at::Tensor NetworkImpl::pooled_features(const at::Tensor& images, const Tap& tap
   return at::adaptive_avg_pool2d(output, {1, 1}).flatten(1);
 }
 
+at::Tensor NetworkImpl::forward_modules(const at::Tensor& images, const Tap& tap) {
+  const at::Tensor features = features_->forward(images, tap).relu();
+  tap("relu5", features);  // the one that goes on; the tap's own was a copy
+  return classify(at::adaptive_avg_pool2d(features, {1, 1}).flatten(1));
+}
+
 void NetworkImpl::train_unfrozen() {
   train();
   for (const Norm& norm : norms_) {

@@ -24,6 +24,10 @@ class NetworkImpl : public torch::nn::Module {
     return features_->forward_dilated(images, tap, output_stride);
   }
 
+  /// As `forward`, module by module, and nothing that a tap sees is changed afterwards: so that gradients of it can be
+  /// had.
+  at::Tensor forward_modules(const at::Tensor& images, const Tap& tap);
+
   /// The two halves of `forward`: what the classifier reads, N×C, and what it makes of that.
   at::Tensor pooled_features(const at::Tensor& images, const Tap& tap = nullptr);
   at::Tensor classify(const at::Tensor& pooled) { return classifier_->forward(pooled); }

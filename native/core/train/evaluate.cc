@@ -14,12 +14,13 @@ std::optional<Evaluation> evaluate(const Model& model, BatchSource& source, bool
   const ModelConfig& config = model.config();
   EvaluationSum sum(config.num_classes, options);
   network.eval();
-  source.start_epoch(nullptr);
+  source.start_epoch({});
   while (const std::optional<Batch> batch = source.next()) {
     if (stop()) return std::nullopt;
     sum.add(pooled ? network.classify(batch->images) : network.forward(to_network_input(batch->images, config)),
             batch->labels);
   }
+  if (stop()) return std::nullopt;  // a feed's batches end with the waiting for them, too
   return sum.result();
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/data/augmentation.h"
+#include "core/data/order.h"
 
 namespace densenet {
 
@@ -171,7 +172,7 @@ struct FitPlan {
   std::int64_t epochs = 1;
   std::int64_t batch_size = 32;
   std::int64_t smallest_batch = 1;  ///< see TensorBatches
-  bool shuffle = true;
+  Order order = Order::kShuffled;
   std::vector<Augmentation> augmentations;
   std::vector<Unfreezing> unfreezing;
   /// Features that training cannot change are computed once and kept, where they take no more bytes than this.

@@ -118,14 +118,16 @@ bool Run::train_epoch() {
   while (progress.batches < parts_.train.batches().steps()) {
     if (stopped()) return false;
     const Rates now = rates();
-    const StepResult result = step(pooled, now);
-    progress.add(result);
+    const std::optional<StepResult> result = step(pooled, now);
+    if (!result && stopped()) return false;
+    if (!result) break;
+    progress.add(*result);
     unsaved_ = true;
-    images += result.size;
+    images += result->size;
     parts_.observer.on_step({.epoch = progress.epoch,
                              .step = progress.steps,
                              .steps = steps(),
-                             .loss = result.loss,
+                             .loss = result->loss,
                              .learning_rate = now.learning_rates.front(),
                              .images_per_second = static_cast<double>(images) / seconds_since(epoch_start_)});
     const std::int64_t every = folder_ ? plan.checkpoint->every_steps : 0;
@@ -138,17 +140,17 @@ bool Run::train_epoch() {
 void Run::begin_batches() {
   Progress& progress = parts_.progress;
   at::Generator& generator = parts_.data_generator;
-  at::Generator* shuffle = parts_.plan.shuffle ? &generator : nullptr;
   BatchSource& batches = parts_.train.batches();
+  const auto start = [&] { batches.start_epoch(draw_order(parts_.plan.order, parts_.train.labels(), generator)); };
   if (progress.batches == 0 || !progress.epoch_generator.defined()) {
     progress.epoch_generator = generator.get_state();
-    batches.start_epoch(shuffle);
+    start();
     return;
   }
   // The epoch's order is drawn again, and then the batches that were had are passed over.
   const at::Tensor now = generator.get_state();
   generator.set_state(progress.epoch_generator);
-  batches.start_epoch(shuffle);
+  start();
   generator.set_state(now);
   for (std::int64_t index = 0; index < progress.batches; ++index) batches.skip();
 }
@@ -162,18 +164,24 @@ Batch Run::prepare(Batch batch, bool pooled) {
   return mix(batch, parts_.options.mixing, config.num_classes, parts_.data_generator);
 }
 
-StepResult Run::step(bool pooled, const Rates& rates) {
+std::optional<StepResult> Run::step(bool pooled, const Rates& rates) {
   // A step that fails is drawn again when the run goes on.
   const at::Tensor before = parts_.data_generator.get_state();
   try {
     std::vector<Batch> batches;
+    BatchSource& source = parts_.train.batches();
     while (std::cmp_less(batches.size(), parts_.options.accumulate)) {
-      std::optional<Batch> batch = parts_.train.batches().next();
+      std::optional<Batch> batch = source.next();
+      if (!batch && stopped()) {  // while it waited for a feed
+        parts_.data_generator.set_state(before);
+        return std::nullopt;
+      }
       if (!batch) break;
       batches.push_back(prepare(std::move(*batch), pooled));
     }
-    const StepResult result = parts_.learner.step(batches, pooled, rates);
-    parts_.progress.batches += static_cast<std::int64_t>(batches.size());
+    std::optional<StepResult> result;
+    if (!batches.empty()) result = parts_.learner.step(batches, pooled, rates);
+    parts_.progress.batches = source.position();
     return result;
   } catch (...) {
     parts_.data_generator.set_state(before);
@@ -262,15 +270,15 @@ bool Run::finish_average() {
   NetworkImpl& network = parts_.learner.model().network();
   WeightAverage::Use use(average, network);
   NormAveraging norms(network);
-  at::Generator* shuffle = parts_.plan.shuffle ? &parts_.data_generator : nullptr;
   BatchSource& images = parts_.train.images();
-  images.start_epoch(shuffle);
+  images.start_epoch(draw_order(parts_.plan.order, parts_.train.labels(), parts_.data_generator));
   while (std::optional<Batch> batch = images.next()) {
     if (stopped()) return false;
     const at::Tensor changed = augment(batch->images, parts_.plan.augmentations, parts_.data_generator);
     norms.begin_batch();
     parts_.learner.prepare_network().forward(to_network_input(changed, parts_.learner.model().config()));
   }
+  if (stopped()) return false;
   use.statistics_taken();
   return true;
 }

@@ -94,7 +94,7 @@ class Run {
   void open_folder();
   bool train_epoch();
   void begin_batches();
-  StepResult step(bool pooled, const Rates& rates);
+  std::optional<StepResult> step(bool pooled, const Rates& rates);
   Batch prepare(Batch batch, bool pooled);
   bool finish_epoch();
   bool evaluate_epoch(EpochEvent& event);

@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include "core/data/batches.h"
 #include "core/data/dataset.h"
+#include "core/data/feed.h"
 #include "core/model/model.h"
 #include "core/train/evaluation.h"
 #include "core/train/loss.h"
@@ -15,15 +17,18 @@ namespace densenet {
 /// Where a data set's batches come from in a run: from its images, or from the features that were computed once.
 class RunData {
  public:
-  RunData(const Dataset& dataset, std::int64_t batch_size, std::int64_t smallest, c10::Device device);
+  RunData(const Dataset& dataset, std::int64_t batch_size, std::int64_t smallest, c10::Device device,
+          const Patience& patience);
 
-  TensorBatches& images() { return images_; }
+  BatchSource& images() { return *images_; }
+
+  [[nodiscard]] const at::Tensor& labels() const { return labels_; }
 
   /// The batches of the features, once they were kept.
   std::optional<TensorBatches>& features() { return features_; }
 
   /// What an epoch goes over: the features where they are kept.
-  TensorBatches& batches() { return features_ ? *features_ : images_; }
+  BatchSource& batches() { return features_ ? *features_ : *images_; }
 
   /// Keeps the features of all images where training leaves them as they are and they take no more bytes than this;
   /// forgets them where it does not. Returns false when it was stopped.
@@ -34,7 +39,7 @@ class RunData {
   std::int64_t batch_size_;
   std::int64_t smallest_;
   c10::Device device_;
-  TensorBatches images_;
+  std::unique_ptr<BatchSource> images_;
   std::optional<TensorBatches> features_;
 };
 

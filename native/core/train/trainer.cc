@@ -76,9 +76,10 @@ bool Trainer::fit(const DatasetPtr& train, const DatasetPtr& validation, const F
   check_dataset(*train, model, "training images", "training labels");
   if (validation) check_dataset(*validation, model, "validation images", "validation labels");
   learner.follow();
-  RunData data(*train, plan.batch_size, plan.smallest_batch, learner.device());
+  const Patience patience{.stop = [&] { return observer.stop_requested(); }, .pause = [&] { observer.pause(); }};
+  RunData data(*train, plan.batch_size, plan.smallest_batch, learner.device(), patience);
   std::optional<RunData> held;
-  if (validation) held.emplace(*validation, plan.batch_size, 1, learner.device());
+  if (validation) held.emplace(*validation, plan.batch_size, 1, learner.device(), patience);
   const Progress before = state.progress;
   if (!state.resumed) state.progress = Progress();
   std::optional<Run> run;

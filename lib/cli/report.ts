@@ -1,0 +1,104 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { Command } from 'commander';
+import colors from 'picocolors';
+import type { Dataset } from '../data/dataset';
+import { DenseNetError } from '../errors';
+import { DenseNet } from '../model/densenet';
+import type { Device } from '../model/run-options';
+import { judge, readRun, takeImages, type Judged, type RunRecord } from '../report/collect';
+import { renderPage, several, type ReportContent, type ShownImage } from '../report/page';
+import { toPngs, toVeil } from '../report/pictures';
+import { deviceOption, wholeNumber } from './arguments';
+import { openData, type DataOptions } from './data';
+import { percent } from './terminal';
+
+interface ReportOptions {
+  out?: string;
+  pictures: number;
+  device: Device;
+}
+
+/** `densenet report` */
+export function reportCommand(): Command {
+  return new Command('report')
+    .description('make one page of how a run went: curves, confusions, mistakes and what the network looks at')
+    .argument('<run>', 'the folder that `densenet train` or `densenet finetune` made')
+    .option('--out <file>', 'where the page goes, default report.html in the folder')
+    .option('--pictures <n>', 'how many mistakes, and how many right ones, to show', wholeNumber(0), 12)
+    .addOption(deviceOption())
+    .addHelpText('after', '\nExample:\n  $ densenet report runs/digits\n')
+    .action(report);
+}
+
+async function report(run: string, { out, pictures, device }: ReportOptions): Promise<void> {
+  const record = await readRun(run);
+  const { data, seed } = record.config as { data?: DataOptions; seed?: number };
+  if (data === undefined)
+    throw new DenseNetError('ERR_FILE_FORMAT', `${run}/config.json does not say which data the run was on.`);
+  await using model = await DenseNet.load(path.join(run, 'weights.safetensors'), { device });
+  const { validation } = await openData(data, seed ?? 1);
+  const page = await renderPage(await compose(record, model, validation, pictures));
+  const file = out ?? path.join(run, 'report.html');
+  await writeFile(file, page);
+  console.log(`${colors.green(file)}: one page, ${Math.round(page.length / 1024)} KB, to open in a browser`);
+}
+
+async function compose(
+  record: RunRecord,
+  model: DenseNet,
+  validation: Dataset,
+  pictures: number,
+): Promise<ReportContent> {
+  // With several labels an image is not taken for one class.
+  const judged = several(record) ? [] : await judge(model, validation);
+  const surest = (list: Judged[]): Judged[] => list.sort((a, b) => b.probability - a.probability);
+  const mistakes = surest(judged.filter(({ truth, predicted }) => truth !== predicted));
+  const right = surest(judged.filter(({ truth, predicted }) => truth === predicted));
+  const raw = validation.kind === 'streamed' ? validation.dtype === 'uint8' : isBytes(validation.images.data);
+  const show = (list: Judged[]): Promise<ShownImage[]> => showImages(model, validation, raw ? list : []);
+  return {
+    record,
+    wrong: mistakes.length,
+    mistakes: await show(mistakes.slice(0, pictures)),
+    examples: await show(oneOfEach(right, pictures)),
+    ...(several(record) ? { note: 'An image may have several labels: it is not taken for another class.' } : {}),
+    ...(raw ? {} : { note: 'The data are floats, of which no pictures can be shown.' }),
+  };
+}
+
+const isBytes = (data: unknown): boolean => Object.prototype.toString.call(data) === '[object Uint8Array]';
+
+/** As many of each class as there is room for, one class after another. */
+function oneOfEach(right: readonly Judged[], most: number): Judged[] {
+  const seen = new Map<number, number>();
+  const turn = right.map((one) => {
+    const number = seen.get(one.truth) ?? 0;
+    seen.set(one.truth, number + 1);
+    return { one, number };
+  });
+  const chosen = turn.sort((a, b) => a.number - b.number || a.one.truth - b.one.truth).slice(0, most);
+  return chosen.map(({ one }) => one);
+}
+
+async function showImages(model: DenseNet, dataset: Dataset, list: readonly Judged[]): Promise<ShownImage[]> {
+  if (list.length === 0) return [];
+  const { images, places } = await takeImages(
+    dataset,
+    list.map(({ image }) => image),
+  );
+  const shown = list.filter(({ image }) => places.includes(image));
+  if (shown.length === 0) return [];
+  const maps = await model.gradCam(images, { class: shown.map(({ predicted }) => predicted), dtype: 'uint8' });
+  const [pngs, veils] = await Promise.all([toPngs(images), Promise.all(maps.map(toVeil))]);
+  const name = (label: number): string => dataset.classes[label] ?? String(label);
+  return shown.map(({ image, truth, predicted, probability }, index) => ({
+    picture: pngs[index] as string,
+    veil: veils[index] as string,
+    seen: name(predicted),
+    caption:
+      truth === predicted
+        ? `${name(truth)}, ${percent(probability)} (image ${image})`
+        : `${name(truth)}, taken for ${name(predicted)}, ${percent(probability)} (image ${image})`,
+  }));
+}

@@ -1,0 +1,43 @@
+import { checkNames, checkOptions } from '../validate';
+import { checkDataset } from './check';
+import type { StreamedDataset } from './dataset';
+import { toIndices } from './labels';
+
+/** What {@link fromReader} takes: the fields of a {@link StreamedDataset}. */
+export interface ReaderOptions extends Omit<StreamedDataset, 'kind' | 'labels' | 'skipped' | 'dtype'> {
+  /** A class index for each image; or a `Float32Array` of size × classes numbers from 0 to 1. */
+  labels: readonly number[] | Int32Array | Float32Array;
+  /** Default `uint8`. */
+  dtype?: 'uint8' | 'float32';
+}
+
+/**
+ * A data set whose images a function of yours reads, each when a run comes to it: from a database, an archive, over the
+ * network. As PyTorch's map-style data sets.
+ *
+ * @throws DenseNetError `ERR_INVALID_ARGUMENT` or `ERR_LABEL_OUT_OF_RANGE`.
+ */
+export function fromReader(options: ReaderOptions): StreamedDataset {
+  const keys = ['size', 'imageShape', 'dtype', 'labels', 'classes', 'read'] as const;
+  const { size, imageShape, dtype = 'uint8', labels, classes, read } = checkOptions('options', options, keys);
+  const names = checkNames('classes', classes);
+  const several = Object.prototype.toString.call(labels) === '[object Float32Array]';
+  const most = names.length - 1;
+  const dataset: StreamedDataset = {
+    kind: 'streamed',
+    size,
+    imageShape: Array.isArray(imageShape) ? ([...imageShape] as [number, number, number]) : imageShape,
+    dtype,
+    labels: several
+      ? (labels as Float32Array).slice()
+      : toIndices(labels, labels, size, {
+          list: 'an array of numbers or an Int32Array',
+          label: `a whole number from 0 to ${most}`,
+          accepts: (label) => label >= 0 && label <= most,
+        }),
+    classes: names,
+    read,
+  };
+  checkDataset('options', dataset);
+  return dataset;
+}
