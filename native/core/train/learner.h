@@ -41,6 +41,7 @@ class Learner {
   StepResult step(std::span<const Batch> batches, bool pooled, const Rates& rates);
 
   [[nodiscard]] Model& model() const { return *model_; }
+  [[nodiscard]] const std::shared_ptr<Model>& shared_model() const { return model_; }
   [[nodiscard]] c10::Device device() const { return device_; }
   [[nodiscard]] const Optimizer& optimizer() const { return optimizer_; }
   [[nodiscard]] const Loss& loss() const { return loss_; }

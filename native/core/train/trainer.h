@@ -12,6 +12,7 @@
 #include "core/train/learner.h"
 #include "core/train/metrics.h"
 #include "core/train/options.h"
+#include "core/train/rate_finder.h"
 #include "core/train/run.h"
 
 namespace densenet {
@@ -38,6 +39,10 @@ class Trainer {
   /// nothing comes back.
   std::optional<Evaluation> evaluate(const DatasetPtr& dataset, std::int64_t batch_size,
                                      const EvaluationOptions& options, const std::function<bool()>& stop);
+
+  /// See find_learning_rate; with the trainer's options, whose optimizer it leaves alone.
+  std::optional<RateCurve> find_learning_rate(const DatasetPtr& dataset, const RateSearch& search,
+                                              const std::function<bool()>& stop);
 
   /// Writes all that decides how training goes on, between two steps or after a run.
   /// @param metadata A JSON object.
