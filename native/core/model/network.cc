@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "core/engine/buffer.h"
+#include "core/engine/cuda/autocast.h"
+#include "core/engine/cuda/gate.h"
 #include "core/engine/memory_plan.h"
 #include "core/model/initialization.h"
 #include "core/model/names.h"
@@ -40,9 +42,13 @@ NetworkImpl::NetworkImpl(const ModelConfig& config)
 }
 
 bool NetworkImpl::engine_covers(const at::Tensor& images) const {
-  if (run_options_.implementation == Implementation::kReference || !images.is_cpu()) return false;
-  if (at::autocast::is_autocast_enabled(at::kCPU)) return false;  // the engine computes in float32 alone
-  if (images.scalar_type() != at::kFloat && images.scalar_type() != at::kDouble) return false;
+  if (run_options_.implementation == Implementation::kReference) return false;
+  if (images.is_cpu()) {
+    if (at::autocast::is_autocast_enabled(at::kCPU)) return false;  // the CPU's engine computes in float32 alone
+    if (images.scalar_type() != at::kFloat && images.scalar_type() != at::kDouble) return false;
+  } else if (!engine::cuda::covers(images.device(), engine::cuda::block_type(images))) {
+    return false;
+  }
   return is_training() ? features_->pixels_left(images.size(0), images.size(2), images.size(3)) > 1
                        : !at::GradMode::is_enabled();
 }

@@ -69,7 +69,7 @@ class NetworkImpl : public torch::nn::Module {
   [[nodiscard]] bool has_dropout() const { return dropout_->rate > 0.0; }
 
  private:
-  /// Whether the engine covers this call: on the CPU, and no gradient through batch norms in evaluation.
+  /// Whether the engine covers this call: on the CPU, or on a device where it is on; and no gradient through batch norms in evaluation.
   [[nodiscard]] bool engine_covers(const at::Tensor& images) const;
 
   /// Values in the parameters that learn.
