@@ -42,6 +42,10 @@ describe('the CUDA engine without a GPU', () => {
     expect(failed(/operator repeats/, 20)).toEqual([]);
   });
 
+  it('brings batches ahead of time in their order, and reads its switches', () => {
+    expect(failed(/^prefetch|^switches/, 5)).toEqual([]);
+  });
+
   it('checks itself: sound kernels pass, and a fault is named', () => {
     expect(failed(/^self-check passes/, 3)).toEqual([]);
     expect(failed(/^self-check names a fault: \w/, 3)).toEqual([]);

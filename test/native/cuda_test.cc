@@ -9,8 +9,10 @@
 #include <cstdio>
 #include <memory>
 
+#include "core/data/prefetch.h"
 #include "core/engine/cuda/library.h"
 #include "core/engine/cuda/self_check.h"
+#include "core/runtime/cuda_switches.h"
 #include "cuda_kernel_checks.h"
 #include "network_cases.h"
 #include "plain_kernels.h"
@@ -117,9 +119,88 @@ void check_self_check() {
   }
 }
 
+using Batches = std::vector<densenet::Batch>;
+
+Batches epoch_of(densenet::BatchSource& source, std::uint64_t seed) {
+  at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  source.start_epoch(at::randperm(source.size(), generator, at::TensorOptions().dtype(at::kLong)));
+  Batches batches;
+  while (auto batch = source.next()) batches.push_back(*batch);
+  return batches;
+}
+
+/// A source that fails at its second batch.
+class FailingSource final : public densenet::BatchSource {
+ public:
+  [[nodiscard]] std::int64_t size() const override { return 2; }
+  void start_epoch(const at::Tensor& /*order*/) override { given_ = false; }
+  std::optional<densenet::Batch> next() override {
+    if (given_) throw std::runtime_error("no more");
+    given_ = true;
+    return densenet::Batch{.images = at::zeros({1}), .labels = at::zeros({1})};
+  }
+  void skip() override { given_ = true; }
+  [[nodiscard]] std::int64_t position() const override { return given_ ? 1 : 0; }
+  [[nodiscard]] std::int64_t steps() const override { return 2; }
+
+ private:
+  bool given_ = false;
+};
+
+void check_prefetch() {
+  const at::Tensor images = at::rand({10, 3, 4, 4});
+  const at::Tensor labels = at::arange(10);
+  const c10::Device cpu(c10::kCPU);
+  densenet::TensorBatches plain(images, labels, 3, 2, cpu);
+  densenet::TensorBatches source(images, labels, 3, 2, cpu);
+  densenet::Prefetcher ahead(source, cpu);
+  bool same = true;
+  for (const std::uint64_t seed : {1, 2}) {  // an epoch after another, too
+    const Batches expected = epoch_of(plain, seed);
+    const Batches found = epoch_of(ahead, seed);
+    same = same && expected.size() == 3 && found.size() == expected.size();
+    for (std::size_t index = 0; same && index < found.size(); ++index) {
+      same = at::equal(found[index].images, expected[index].images) &&
+             at::equal(found[index].labels, expected[index].labels);
+    }
+  }
+  report("prefetch gives the source's batches in their order", same, 0.0);
+  ahead.start_epoch({});
+  (void)ahead.next();
+  ahead.start_epoch({});  // an epoch left in the middle
+  report("prefetch begins anew", at::equal(ahead.next()->labels, labels.narrow(0, 0, 3)), 0.0);
+
+  ahead.start_epoch({});
+  ahead.skip();
+  const bool skipped = at::equal(ahead.next()->labels, labels.narrow(0, 3, 3)) && ahead.position() == 2;
+  ahead.skip();
+  report("prefetch passes over batches", skipped && ahead.position() == 3 && !ahead.next(), 0.0);
+
+  FailingSource failing;
+  densenet::Prefetcher failed(failing, cpu);
+  failed.start_epoch({});
+  (void)failed.next();
+  bool threw = false;
+  try {
+    (void)failed.next();
+  } catch (const std::runtime_error&) {
+    threw = true;
+  }
+  report("prefetch passes the source's failure on", threw, 0.0);
+}
+
+void check_switches() {
+  const bool held = densenet::is_listed("engine", "engine") && densenet::is_listed("graphs,engine", "engine") &&
+                    densenet::is_listed("all", "prefetch") && !densenet::is_listed("", "engine") &&
+                    !densenet::is_listed("engines,graphs", "engine") && !densenet::is_listed(",", "engine");
+  report("switches are read as a list", held, 0.0);
+}
+
 }  // namespace
 
 int main() {
+  check_prefetch();
+  check_switches();
   check_kernels(report);
   check_self_check();
   for (const Case& one : cases()) {

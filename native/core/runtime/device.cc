@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <torch/cuda.h>
 
 #include "core/error.h"
@@ -46,6 +47,10 @@ c10::Device find_device(const std::string& name) {
                                             " CUDA devices: cuda:0 to cuda:" + std::to_string(count - 1) + ".");
   }
   return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
+}
+
+std::int64_t free_device_memory(const c10::Device& device) {
+  return static_cast<std::int64_t>(at::getDeviceAllocator(device.type())->getMemoryInfo(device.index()).first);
 }
 
 std::string loaded_libtorch_version() {

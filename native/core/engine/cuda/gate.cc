@@ -3,7 +3,6 @@
 #include <ATen/autocast_mode.h>
 #include <c10/util/Exception.h>
 
-#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "core/engine/cuda/autocast.h"
 #include "core/engine/cuda/library.h"
 #include "core/engine/cuda/self_check.h"
+#include "core/runtime/cuda_switches.h"
 
 namespace densenet::engine::cuda {
 
@@ -26,11 +26,6 @@ struct State {
 State& state() {
   static State one;
   return one;
-}
-
-bool switched_on() {
-  const char* value = std::getenv("LIBTORCH_DENSENET_CUDA_ENGINE");  // NOLINT(concurrency-mt-unsafe): nothing in this process sets it
-  return value != nullptr && std::string(value) == "1";
 }
 
 std::shared_ptr<const Kernels> given_kernels() {
@@ -52,7 +47,7 @@ void use_kernels(std::shared_ptr<const Kernels> kernels) {
 
 bool covers(const c10::Device& device, at::ScalarType type) {
   if (given_kernels()) return true;
-  if (!device.is_cuda() || !switched_on() || !kernel_library().kernels) return false;
+  if (!device.is_cuda() || !is_switched_on("engine") || !kernel_library().kernels) return false;
   if (type != at::kFloat && type != at::kBFloat16 && type != at::kHalf) return false;
   const std::scoped_lock lock(state().mutex);
   const auto [place, fresh] = state().checked.try_emplace({device.index(), type}, false);
@@ -68,7 +63,7 @@ bool covers(const c10::Device& device, at::ScalarType type) {
 }
 
 std::string why_off() {
-  if (!switched_on()) return "not asked for: LIBTORCH_DENSENET_CUDA_ENGINE is not 1";
+  if (!is_switched_on("engine")) return "not asked for: LIBTORCH_DENSENET_CUDA does not name the engine";
   if (!kernel_library().kernels) return kernel_library().reason;
   const std::scoped_lock lock(state().mutex);
   return state().fault;

@@ -7,8 +7,8 @@
 
 namespace densenet::engine::cuda {
 
-/// Whether blocks of this type run as one operator on the device. So far that has to be asked for: the environment
-/// variable LIBTORCH_DENSENET_CUDA_ENGINE is 1. On first use a small block runs both ways, and where the two differ the
+/// Whether blocks of this type run as one operator on the device. So far that has to be asked for
+/// (core/runtime/cuda_switches.h). On first use a small block runs both ways, and where the two differ the
 /// operator stays off for that device and type, with a warning that says what differed.
 bool covers(const c10::Device& device, at::ScalarType type);
 
