@@ -6,6 +6,7 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <torch/cuda.h>
 
+#include "core/engine/cuda/gate.h"
 #include "core/error.h"
 #include "core/runtime/info.h"
 
@@ -72,6 +73,7 @@ RuntimeFacts runtime_facts() {
   if (facts.cuda_reason.empty()) {
     const auto count = cuda_device_count();
     for (int index = 0; index < count; ++index) facts.cuda_devices.push_back("cuda:" + std::to_string(index));
+    facts.cuda_engine = engine::cuda::why_off();
   }
   return facts;
 }
