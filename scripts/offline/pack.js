@@ -106,6 +106,7 @@ async function sha256(file) {
   return hash.digest('hex');
 }
 
+/** @returns {Promise<string>} The archive. */
 async function pack() {
   await setup();
   const { name, version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
@@ -124,9 +125,12 @@ async function pack() {
     const { size } = await stat(archive);
     console.log(`${archive}\n${(size / 1e6).toFixed(1)} MB, sha256 ${await sha256(archive)}`);
     if (size > mostBytes) throw new Error(`The archive is larger than ${mostBytes / 1e6} MB.`);
+    return archive;
   } finally {
     await rm(stage, { recursive: true, force: true });
   }
 }
 
-runScript(pack);
+module.exports = { pack };
+
+if (require.main === module) runScript(pack);
