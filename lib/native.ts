@@ -61,6 +61,7 @@ export interface NativeRuntimeFacts {
   cpuCapability: string;
   cudaDevices: string[];
   cudaReason: string;
+  cudaEngine: string;
 }
 
 /** native/core/data/pictures.h */
