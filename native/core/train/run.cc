@@ -89,7 +89,7 @@ Rates Run::rates() const {
 }
 
 bool Run::go() {
-  Progress& progress = parts_.progress;
+  const Progress& progress = parts_.progress;
   // Those of the epochs before, which a run that goes on has not seen.
   for (const Unfreezing& part : parts_.plan.unfreezing) {
     if (part.epoch < progress.epoch) parts_.learner.model().set_trainable(part.prefix, true, false);
@@ -287,7 +287,7 @@ bool Run::finish_average() {
   WeightAverage& average = parts_.learner.average();
   if (average.options().kind != AverageOptions::Kind::kStochastic || !average.begun() || average.ready()) return true;
   const torch::NoGradGuard no_grad;
-  NetworkImpl& network = parts_.learner.model().network();
+  const NetworkImpl& network = parts_.learner.model().network();
   WeightAverage::Use use(average, network);
   NormAveraging norms(network);
   BatchSource& images = parts_.train.images();

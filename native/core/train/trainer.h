@@ -48,8 +48,8 @@ class Trainer {
   /// @param metadata A JSON object.
   void save(const std::string& path, const std::string& metadata) const;
 
-  /// Takes a checkpoint: all or nothing. Throws ERR_FILE_FORMAT for one that is damaged, ERR_CHECKPOINT_MISMATCH for
-  /// one of another model or trainer. Returns how far it had come.
+  /// Takes a checkpoint, which was verified before: all or nothing. Throws ERR_CHECKPOINT_MISMATCH for one of another
+  /// model or trainer. Returns how far it had come.
   const Progress& resume(const std::string& path, std::span<const TensorEntry> entries);
 
   /// Writes a file of the model's pieces with the averaged weights, or the model's own where there are none.
