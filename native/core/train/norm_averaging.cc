@@ -6,7 +6,7 @@ namespace densenet {
 
 NormAveraging::NormAveraging(const NetworkImpl& network) {
   for (const auto& module : network.modules(/*include_self=*/false)) {
-    auto norm = std::dynamic_pointer_cast<torch::nn::BatchNorm2dImpl>(module);
+    const auto norm = std::dynamic_pointer_cast<torch::nn::BatchNorm2dImpl>(module);
     if (norm) norms_.push_back({.module = norm, .momentum = norm->options.momentum().value()});
   }
 }
