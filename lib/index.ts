@@ -38,7 +38,20 @@ export type { CheckpointOptions } from './training/checkpoint-options';
 export type { ResumeReport } from './training/resume';
 export { learningRates, type LearningRates, type LearningRatesOptions } from './training/learning-rates';
 export { gradualUnfreezing, type Unfreezing } from './training/unfreezing';
-export type { CheckpointEvent, EpochEvent, History, Metrics, StepEvent, TrainingEvent } from './training/events';
+export type {
+  CheckpointEvent,
+  EarlyStoppingEvent,
+  EpochEvent,
+  History,
+  Metrics,
+  StepEvent,
+  TrainingEvent,
+} from './training/events';
+export type { RunOutcome, TrainingCallback } from './training/callbacks';
+export type { EarlyStoppingOptions } from './training/early-stopping';
+export { jsonLines } from './training/json-lines';
+export { tensorBoard } from './training/tensor-board';
+export type { RateCurve, RateSearchOptions } from './training/rate-finder';
 export type { EvaluateOptions } from './training/evaluate';
 export type {
   Average,

@@ -61,6 +61,7 @@ export interface NativeRuntimeFacts {
   cpuCapability: string;
   cudaDevices: string[];
   cudaReason: string;
+  cudaEngine: string;
 }
 
 /** native/core/data/pictures.h */
@@ -240,6 +241,24 @@ export interface NativeCheckpointPlan {
   metadata: string;
 }
 
+export interface NativeEarlyStopping {
+  top1: boolean;
+  patience: number;
+  minDelta: number;
+  restoreBest: boolean;
+}
+
+/** native/core/train/rate_finder.h */
+export interface NativeRateSearch {
+  lowest: number;
+  highest: number;
+  steps: number;
+  batchSize: number;
+  smallestBatch: number;
+  stopFactor: number;
+  augmentations: readonly object[];
+}
+
 export interface NativeFitPlan {
   epochs: number;
   batchSize: number;
@@ -249,6 +268,7 @@ export interface NativeFitPlan {
   unfreezing: readonly { epoch: number; prefix: string }[];
   featureCacheBytes: number;
   checkpoint: NativeCheckpointPlan | undefined;
+  earlyStopping: NativeEarlyStopping | undefined;
 }
 
 export interface NativeMetrics {
@@ -310,6 +330,15 @@ export interface NativeCheckpointEvent {
   best: boolean;
 }
 
+export interface NativeEarlyStoppingEvent {
+  type: 'earlyStopping';
+  epoch: number;
+  bestEpoch: number;
+  value: number;
+  stopped: boolean;
+  restored: boolean;
+}
+
 /** native/binding/trainer_object.h */
 export interface NativeTrainer {
   step(images: TensorData, labels: TensorData): Promise<{ loss: number; correct: number; size: number }>;
@@ -317,10 +346,18 @@ export interface NativeTrainer {
     train: NativeDataset,
     validation: NativeDataset | undefined,
     plan: NativeFitPlan,
-    listener: (event: NativeStepEvent | NativeEpochEvent | NativeCheckpointEvent) => void,
+    listener: (event: NativeStepEvent | NativeEpochEvent | NativeCheckpointEvent | NativeEarlyStoppingEvent) => void,
   ): Promise<boolean>;
   /** As that of the model, with the averaged weights where there are any. */
   evaluate: NativeModel['evaluate'];
+  /** `suggestion`: 0 for none. The result is undefined when `stop` ended it. */
+  findLearningRate(
+    dataset: NativeDataset,
+    search: NativeRateSearch,
+  ): {
+    result: Promise<{ rates: number[]; losses: number[]; smoothed: number[]; suggestion: number } | undefined>;
+    stop(): void;
+  };
   save(path: string, metadata: string): Promise<void>;
   /** The epoch that the checkpoint is in, from 1, and the steps that it has taken there. */
   resume(path: string, entries: TensorEntry[]): Promise<{ epoch: number; step: number }>;

@@ -87,8 +87,10 @@ function runNode(args, log, onLine) {
  * @param {Libtorch} libtorch
  * @param {string} tools The folder that cmake-js and node-addon-api can be required from.
  * @param {boolean} force
+ * @param {string} [folder] CMake's, relative to the root: builds against two libtorchs need one each. The libraries go
+ *   into build/Release all the same.
  */
-async function buildNative(libtorch, tools, force) {
+async function buildNative(libtorch, tools, force, folder = 'build') {
   const core = path.join(release, `densenet_core-torch${libtorch.version}.so`);
   const loader = path.join(release, 'libtorch_densenet.node');
   const hash = await hashSources(
@@ -96,8 +98,10 @@ async function buildNative(libtorch, tools, force) {
     `${libtorch.path} ${libtorch.version} ${libtorch.build}`,
   );
   const stamps = await readStamps();
-  if (!force && stamps['native'] === hash && existsSync(core) && existsSync(loader)) return 'as it was';
+  const stamp = folder === 'build' ? 'native' : folder;
+  if (!force && stamps[stamp] === hash && existsSync(core) && existsSync(loader)) return 'as it was';
   await mkdir(release, { recursive: true });
+  await mkdir(path.join(root, folder), { recursive: true });
   await step(
     `building the addon against libtorch ${libtorch.version} (${libtorch.build}); some minutes`,
     async (update) => {
@@ -106,12 +110,13 @@ async function buildNative(libtorch, tools, force) {
       const settings = [
         `--CDLIBTORCH_ROOT=${libtorch.path}`,
         `--CDLIBTORCH_VERSION=${libtorch.version}`,
+        `--CDRELEASE_FOLDER=${release}`,
         `--CDNODE_ADDON_API_DIR=${path.dirname(requireTool.resolve('node-addon-api'))}`,
       ];
       const cmakeJs = requireTool.resolve('cmake-js/bin/cmake-js');
       await runNode(
-        [cmakeJs, 'build', '-O', 'build', ...settings, '-p', String(jobs)],
-        path.join(root, 'build', 'build.log'),
+        [cmakeJs, 'build', '-O', folder, ...settings, '-p', String(jobs)],
+        path.join(root, folder, 'build.log'),
         (line) => {
           const progress = /^\s*\[\s*(\d+)(?:\/(\d+)\]|%\])/.exec(line);
           if (progress) update(progress[2] ? `${progress[1]} of ${progress[2]}` : `${progress[1]} %`);
@@ -119,7 +124,7 @@ async function buildNative(libtorch, tools, force) {
       );
     },
   );
-  await writeStamp('native', hash);
+  await writeStamp(stamp, hash);
   return 'built';
 }
 
@@ -167,6 +172,6 @@ async function build({ libtorch, tools, typescript }) {
   if (typescript) await buildTypeScript(force);
 }
 
-module.exports = { build };
+module.exports = { build, buildNative };
 
 if (require.main === module) runScript(() => require('./setup').buildAll());

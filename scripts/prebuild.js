@@ -26,7 +26,7 @@ async function rebuild() {
   const core = `densenet_core-torch${libtorch.version}.so`;
   // Other versions' cores may lie there too; only the newest build is known to be of these sources.
   for (const name of await readdir(path.join(root, release)))
-    if (name === core || name.endsWith('.node'))
+    if (name === core || name === 'densenet_cuda_kernels.so' || name.endsWith('.node'))
       await copyFile(path.join(root, release, name), path.join(target, name));
 }
 

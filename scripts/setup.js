@@ -78,6 +78,8 @@ async function installPackages() {
  * @returns {Promise<string>} A folder that they can be required from.
  */
 async function installBuildPackages() {
+  // An offline archive (scripts/pack-offline.js) has them beside the others.
+  if (existsSync(path.join(root, 'node_modules', 'cmake-js'))) return root;
   const { devDependencies } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
   const wanted = ['cmake-js', 'node-addon-api'].map((name) => `${name}@${devDependencies[name]}`);
   const folder = path.join(cacheFolder(), 'tools', wanted.join('+'));

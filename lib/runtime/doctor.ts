@@ -1,7 +1,7 @@
 import { toDenseNetError } from '../errors';
 import { DenseNet } from '../model/densenet';
 import { Trainer } from '../training/trainer';
-import { runtimeInfo } from './info';
+import { runtimeInfo, type RuntimeInfo } from './info';
 import { loadAddon } from './load';
 
 /** One thing that was looked at. */
@@ -50,11 +50,9 @@ export async function examine(): Promise<Finding[]> {
   return findings;
 }
 
-function describeCuda(
-  { available, reason, devices }: { available: boolean; reason?: string; devices: string[] },
-  build: string,
-): Finding {
-  if (available) return { state: 'good', subject: 'CUDA', found: devices.join(', ') };
+function describeCuda({ available, reason, devices, engineOff }: RuntimeInfo['cuda'], build: string): Finding {
+  const engine = engineOff === undefined ? 'the engine is on' : `the engine is off: ${engineOff}`;
+  if (available) return { state: 'good', subject: 'CUDA', found: `${devices.join(', ')}\n${engine}` };
   const mend =
     build === 'cpu'
       ? 'set LIBTORCH to a CUDA build of libtorch, and run npx densenet setup'

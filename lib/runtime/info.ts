@@ -22,6 +22,8 @@ export interface RuntimeInfo {
     reason?: string;
     /** `cuda:0`, … */
     devices: string[];
+    /** Why blocks run module by module there; only where CUDA is available and they do (docs/guides/cuda.md). */
+    engineOff?: string;
   };
   /** Threads that one operation uses on the CPU. */
   threads: number;
@@ -47,6 +49,7 @@ export async function runtimeInfo(): Promise<RuntimeInfo> {
       available: facts.cudaDevices.length > 0,
       ...(facts.cudaReason === '' ? {} : { reason: facts.cudaReason }),
       devices: facts.cudaDevices,
+      ...(facts.cudaEngine === '' ? {} : { engineOff: facts.cudaEngine }),
     },
     threads: facts.threads,
     cpuCapability: facts.cpuCapability,

@@ -1,12 +1,12 @@
 import type { Dataset } from '../data/dataset';
-import { DenseNetError, toDenseNetError } from '../errors';
+import { DenseNetError } from '../errors';
 import type { ModelHandle } from '../model/handle';
 import type { NativeModel } from '../native';
 import { checkInteger, checkOptions, checkSignal } from '../validate';
 import { checkDataset } from './check-dataset';
 import { nativeTopK, toEvaluation, type Evaluation } from './evaluation';
 import { checkMetricsOptions, metricsKeys, type MetricsOptions } from './metrics-options';
-import { prepareDataset, type PreparedDataset } from './upload';
+import { runStoppable } from './stoppable';
 
 /** Options of `DenseNet.evaluate` and `Trainer.evaluate`. */
 export interface EvaluateOptions extends MetricsOptions {
@@ -38,42 +38,20 @@ export async function evaluate(
   checkInteger('batchSize', batchSize, 1);
   checkSignal('signal', signal);
   const { topK, calibrationBins, rocAuc } = checkMetricsOptions(given);
-  signal?.throwIfAborted();
   const several = multiLabel(checkDataset(handle.config, 'data', data).rows);
   const native = target();
-  let stop = (): void => undefined;
-  const end = (): void => stop();
-  signal?.addEventListener('abort', end, { once: true });
-  const failures: unknown[] = [];
-  const onFailure = (reason: unknown): void => {
-    failures.push(reason);
-    stop();
-  };
-  let prepared: PreparedDataset | undefined;
-  try {
-    const evaluation = await handle.callPrepared(
-      async () => (prepared = await prepareDataset(handle.core, data, { batchSize, onFailure, signal })),
-      async (_, dataset) => {
-        // Those of this moment: a call behind this one may change them while it runs.
-        const { classes, numClasses } = handle.config;
-        const labels = classes ?? Array.from({ length: numClasses }, (_, index) => String(index));
-        const job = native.evaluate(dataset.native, batchSize, {
-          multiLabel: several,
-          topK: nativeTopK(topK),
-          calibrationBins,
-          rocAuc: rocAuc === 'auto' ? data.size * numClasses * 4 <= AUTO_SCORE_BYTES : rocAuc,
-        });
-        stop = () => job.stop();
-        return { found: await job.result, labels };
-      },
-    );
-    signal?.throwIfAborted();
-    if (failures.length > 0) throw toDenseNetError(failures[0]);
-    if (evaluation.found === undefined)
-      throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of during the evaluation.');
-    return toEvaluation(evaluation.found, evaluation.labels, several ? [] : topK);
-  } finally {
-    signal?.removeEventListener('abort', end);
-    prepared?.close();
-  }
+  let labels: readonly string[] = [];
+  const found = await runStoppable(handle, data, { batchSize, signal }, (dataset) => {
+    // Those of this moment: a call behind this one may change them while it runs.
+    const { classes, numClasses } = handle.config;
+    labels = classes ?? Array.from({ length: numClasses }, (_, index) => String(index));
+    return native.evaluate(dataset, batchSize, {
+      multiLabel: several,
+      topK: nativeTopK(topK),
+      calibrationBins,
+      rocAuc: rocAuc === 'auto' ? data.size * numClasses * 4 <= AUTO_SCORE_BYTES : rocAuc,
+    });
+  });
+  if (found === undefined) throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of during the evaluation.');
+  return toEvaluation(found, labels, several ? [] : topK);
 }

@@ -50,7 +50,22 @@ export interface CheckpointEvent {
   best: boolean;
 }
 
-export type TrainingEvent = StepEvent | EpochEvent | CheckpointEvent;
+/** At the end of a run with `earlyStopping`, if any epoch came to a number; never dropped. */
+export interface EarlyStoppingEvent {
+  type: 'earlyStopping';
+  /** The last epoch that was trained, from 1. */
+  epoch: number;
+  /** The best one. */
+  bestEpoch: number;
+  /** The best one's loss, or top-1 accuracy. */
+  value: number;
+  /** Whether the run ended before its last epoch. */
+  stopped: boolean;
+  /** Whether model and optimizer are as they were after the best epoch. */
+  restored: boolean;
+}
+
+export type TrainingEvent = StepEvent | EpochEvent | CheckpointEvent | EarlyStoppingEvent;
 
 /** What a run resolves to. */
 export interface History {
@@ -58,6 +73,8 @@ export interface History {
   epochs: EpochEvent[];
   /** Of the whole run. */
   seconds: number;
+  /** What `earlyStopping` came to, where the run had it. */
+  earlyStopping?: EarlyStoppingEvent;
 }
 
 /**

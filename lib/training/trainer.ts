@@ -29,12 +29,15 @@ import { configToMetadata } from '../weights/config-metadata';
 import { checkLabelKind, checkLabels, type LabelledBatch } from './batch';
 import { checkpointMetadata } from './checkpoint-metadata';
 import { resolveCheckpoint, type CheckpointOptions, type ResolvedCheckpoint } from './checkpoint-options';
+import { checkCallbacks, withCallbacks, type TrainingCallback } from './callbacks';
 import { checkDataset } from './check-dataset';
+import { resolveEarlyStopping, type EarlyStoppingOptions } from './early-stopping';
 import { evaluate, type EvaluateOptions } from './evaluate';
 import type { Evaluation } from './evaluation';
-import type { EpochEvent, History, TrainingEvent } from './events';
+import type { EarlyStoppingEvent, EpochEvent, History, TrainingEvent } from './events';
 import { isBinary } from './loss-options';
 import { resolveTrainerOptions, type TrainerOptions } from './options';
+import { findLearningRate, resolveRateSearch, type RateCurve, type RateSearchOptions } from './rate-finder';
 import { resumeFrom, type ResumeReport } from './resume';
 import { Run, type TrainingRun } from './run';
 import { checkUnfreezing, type Unfreezing } from './unfreezing';
@@ -73,10 +76,20 @@ export interface FitOptions {
    * from epoch to epoch (augmentation, dropout, batch norms that adapt). `auto`, the default: up to 2 GB of them.
    */
   cacheFeatures?: 'auto' | boolean;
+  /** Ends the run when it no longer gets better, and brings the best epoch back; default: it goes through. */
+  earlyStopping?: EarlyStoppingOptions;
+  /** What follows the run from beside it, such as {@link jsonLines} and {@link tensorBoard}; default none. */
+  callbacks?: TrainingCallback[];
   /** The checkpoints that the run writes, also when it is ended in the middle; default none. */
   checkpoint?: CheckpointOptions;
   /** Ends the run after the step that it is in; the run rejects with the signal's reason. */
   signal?: AbortSignal;
+}
+
+/** Checked options of a run, complete. */
+interface CheckedFit extends Omit<NativeFitPlan, 'checkpoint'>, Pick<FitOptions, 'validation' | 'signal'> {
+  callbacks: TrainingCallback[];
+  checkpoint?: ResolvedCheckpoint;
 }
 
 /** What `cacheFeatures: 'auto'` keeps at most, bytes. */
@@ -209,6 +222,25 @@ export class Trainer {
     return evaluate(this.#handle, data, options, several, () => this.#attach());
   }
 
+  /**
+   * Looks for a learning rate: trains for a few steps at rates that grow, with an optimizer of its own kind, and puts
+   * everything back (Smith, "Cyclical Learning Rates for Training Neural Networks", 2017). Model and trainer are as they
+   * were, also when it was ended or failed.
+   *
+   * @param data What `fit` would be given.
+   * @param options See {@link RateSearchOptions}.
+   * @throws DenseNetError As `fit`; a loss that runs away ends the search and is no error.
+   */
+  async findLearningRate(data: Dataset, options?: RateSearchOptions): Promise<RateCurve> {
+    this.#handle.assertIdle('findLearningRate');
+    const { signal, ...search } = resolveRateSearch(options);
+    const shape = this.#checkDataset('data', data);
+    this.#checkTrainable(shape, Math.min(search.batchSize, data.size));
+    this.#checkWeights();
+    const smallestBatch = this.#finalPixels(shape) === 1 ? 2 : 1;
+    return findLearningRate(this.#handle, this.#attach(), data, { ...search, smallestBatch }, signal);
+  }
+
   async #fit(
     data: Dataset,
     options: FitOptions,
@@ -216,9 +248,25 @@ export class Trainer {
     control: AbortController,
   ): Promise<History> {
     this.#handle.assertIdle('fit');
-    const { validation, signal, checkpoint, ...plan } = this.#checkFit(data, options);
+    const { signal, callbacks, ...plan } = this.#checkFit(data, options);
     checkSignal('signal', signal);
     control.signal.throwIfAborted();
+    return withCallbacks(callbacks, plan, control, (tell) => {
+      const tellAll = (event: TrainingEvent): void => {
+        emit(event);
+        tell(event);
+      };
+      return this.#train(data, plan, tellAll, control);
+    });
+  }
+
+  async #train(
+    data: Dataset,
+    { validation, checkpoint, ...plan }: Omit<CheckedFit, 'signal' | 'callbacks'>,
+    emit: (event: TrainingEvent) => void,
+    control: AbortController,
+  ): Promise<History> {
+    this.#handle.assertIdle('fit');
     let finish = (): void => undefined;
     const finished = new Promise<void>((resolve) => (finish = resolve));
     this.#handle.run = {
@@ -241,6 +289,7 @@ export class Trainer {
     try {
       const trainer = this.#attach();
       const epochs: EpochEvent[] = [];
+      let earlyStopping: EarlyStoppingEvent | undefined;
       let started = 0;
       const stop = (): void => trainer.stop();
       control.signal.addEventListener('abort', stop, { once: true });
@@ -251,6 +300,7 @@ export class Trainer {
             started = performance.now();
             return trainer.fit(train, held, { ...plan, checkpoint: this.#planCheckpoints(checkpoint) }, (event) => {
               if (event.type === 'epoch') epochs.push(event);
+              if (event.type === 'earlyStopping') earlyStopping = event;
               reached = Math.max(reached, event.epoch, before);
               emit(event);
             });
@@ -259,7 +309,8 @@ export class Trainer {
         .finally(() => control.signal.removeEventListener('abort', stop));
       reached = Math.max(reached, before);
       if (!completed) control.signal.throwIfAborted();
-      return { epochs, seconds: (performance.now() - started) / 1000 };
+      const seconds = (performance.now() - started) / 1000;
+      return { epochs, seconds, ...(earlyStopping === undefined ? {} : { earlyStopping }) };
     } catch (error) {
       throw control.signal.aborted && error === control.signal.reason ? error : toDenseNetError(error);
     } finally {
@@ -271,11 +322,7 @@ export class Trainer {
     }
   }
 
-  #checkFit(
-    data: Dataset,
-    options: FitOptions,
-  ): Omit<NativeFitPlan, 'checkpoint'> &
-    Pick<FitOptions, 'validation' | 'signal'> & { checkpoint?: ResolvedCheckpoint } {
+  #checkFit(data: Dataset, options: FitOptions): CheckedFit {
     const given = checkOptions('options', options, [
       'epochs',
       'batchSize',
@@ -284,6 +331,8 @@ export class Trainer {
       'augment',
       'unfreeze',
       'cacheFeatures',
+      'earlyStopping',
+      'callbacks',
       'checkpoint',
       'signal',
     ]);
@@ -310,6 +359,8 @@ export class Trainer {
       smallestBatch: this.#finalPixels(trained) === 1 ? 2 : 1,
       augmentations: toNative(augmentations),
       unfreezing: checkUnfreezing(given.unfreeze, (prefix) => this.#handle.checkPrefix(prefix)),
+      earlyStopping: resolveEarlyStopping(given.earlyStopping),
+      callbacks: checkCallbacks(given.callbacks),
       featureCacheBytes: cacheFeatures === 'auto' ? AUTO_CACHE_BYTES : cacheFeatures ? Number.MAX_SAFE_INTEGER : 0,
       ...(checkpoint === undefined ? {} : { checkpoint: resolveCheckpoint(checkpoint, validation !== undefined) }),
       ...(validation === undefined ? {} : { validation }),

@@ -13,6 +13,7 @@
 #include "core/model/run_options.h"
 #include "core/train/metrics.h"
 #include "core/train/options.h"
+#include "core/train/rate_finder.h"
 #include "core/weights/file_piece.h"
 #include "core/weights/tensor_entry.h"
 
@@ -26,6 +27,7 @@ ScheduleOptions to_schedule_options(const Napi::Object& object);
 TrainerOptions to_trainer_options(const Napi::Object& object);
 FitPlan to_fit_plan(const Napi::Object& object);
 std::vector<Augmentation> to_augmentations(const Napi::Array& array);
+RateSearch to_rate_search(const Napi::Object& object);
 PicturePlan to_picture_plan(const Napi::Object& object);
 std::vector<TensorEntry> to_tensor_entries(const Napi::Array& array);
 std::vector<FilePiece> to_file_pieces(const Napi::Array& array);

@@ -166,7 +166,27 @@ FitPlan to_fit_plan(const Napi::Object& object) {
   plan.feature_cache_bytes = integer(object, "featureCacheBytes");
   const Napi::Value checkpoint = object.Get("checkpoint");
   if (checkpoint.IsObject()) plan.checkpoint = to_checkpoint_plan(checkpoint.As<Napi::Object>());
+  const Napi::Value early_stopping = object.Get("earlyStopping");
+  if (early_stopping.IsObject()) {
+    const auto given = early_stopping.As<Napi::Object>();
+    plan.early_stopping = {.top1 = boolean(given, "top1"),
+                           .patience = integer(given, "patience"),
+                           .min_delta = number(given, "minDelta"),
+                           .restore_best = boolean(given, "restoreBest")};
+  }
   return plan;
+}
+
+RateSearch to_rate_search(const Napi::Object& object) {
+  RateSearch search{.lowest = number(object, "lowest"),
+                    .highest = number(object, "highest"),
+                    .steps = integer(object, "steps"),
+                    .batch_size = integer(object, "batchSize"),
+                    .smallest_batch = integer(object, "smallestBatch"),
+                    .stop_factor = number(object, "stopFactor"),
+                    .augmentations = {}};
+  search.augmentations = to_augmentations(object.Get("augmentations").As<Napi::Array>());
+  return search;
 }
 
 }  // namespace densenet::binding

@@ -1,7 +1,6 @@
 #include "binding/metrics_object.h"
 
 #include <algorithm>
-#include <atomic>
 #include <utility>
 #include <vector>
 
@@ -58,21 +57,16 @@ Napi::Value evaluation_to_js(Napi::Env env, const Evaluation& evaluation) {
 
 Napi::Value run_evaluation(const Napi::CallbackInfo& info, const std::shared_ptr<Worker>& worker,
                            EvaluateDataset evaluate) {
-  const auto stopped = std::make_shared<std::atomic<bool>>(false);
-  const Napi::Value result = run_task(
-      info.Env(), *worker, JobKind::kExclusive,
+  return run_stoppable(
+      info.Env(), worker,
       [evaluate = std::move(evaluate), dataset = dataset_of(info[0]),
        batch_size = info[1].As<Napi::Number>().Int64Value(),
-       options = to_evaluation_options(info[2].As<Napi::Object>()), stopped, thread = worker.get()] {
-        return evaluate(dataset, batch_size, options, [&] { return stopped->load() || thread->abandoned(); });
+       options = to_evaluation_options(info[2].As<Napi::Object>())](const std::function<bool()>& stop) {
+        return evaluate(dataset, batch_size, options, stop);
       },
       [](Napi::Env js, const std::optional<Evaluation>& evaluation) -> Napi::Value {
         return evaluation ? evaluation_to_js(js, *evaluation) : js.Undefined();
       });
-  const Napi::Object evaluation = Napi::Object::New(info.Env());
-  evaluation.Set("result", result);
-  evaluation.Set("stop", Napi::Function::New(info.Env(), [stopped](const Napi::CallbackInfo&) { *stopped = true; }));
-  return evaluation;
 }
 
 Napi::Function MetricsObject::define(Napi::Env env) {

@@ -36,6 +36,7 @@ Napi::Value runtime_facts_to_js(Napi::Env env, const RuntimeFacts& facts) {
   object.Set("cpuCapability", facts.cpu_capability);
   object.Set("cudaDevices", devices);
   object.Set("cudaReason", facts.cuda_reason);
+  object.Set("cudaEngine", facts.cuda_engine);
   return object;
 }
 

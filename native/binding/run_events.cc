@@ -39,6 +39,17 @@ Napi::Object event_to_js(Napi::Env env, const CheckpointEvent& event) {
   return object;
 }
 
+Napi::Object event_to_js(Napi::Env env, const EarlyStoppingEvent& event) {
+  const Napi::Object object = Napi::Object::New(env);
+  object.Set("type", "earlyStopping");
+  object.Set("epoch", static_cast<double>(event.epoch));
+  object.Set("bestEpoch", static_cast<double>(event.best_epoch));
+  object.Set("value", event.value);
+  object.Set("stopped", event.stopped);
+  object.Set("restored", event.restored);
+  return object;
+}
+
 }  // namespace
 
 RunEvents::RunEvents(const Napi::Function& listener, std::shared_ptr<Channel> channel, std::shared_ptr<Worker> worker)
@@ -63,6 +74,8 @@ void RunEvents::on_step(const StepEvent& event) { push(event); }
 void RunEvents::on_epoch(const EpochEvent& event) { push(event); }
 
 void RunEvents::on_checkpoint(const CheckpointEvent& event) { push(event); }
+
+void RunEvents::on_early_stopping(const EarlyStoppingEvent& event) { push(event); }
 
 void RunEvents::pause() { worker_->run_pending_reads(); }
 

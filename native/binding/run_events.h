@@ -15,7 +15,7 @@
 namespace densenet::binding {
 
 /// Carries a run's events to a JavaScript function. Steps that JavaScript had no time for give way to the newest, so
-/// that a slow listener costs neither memory nor training time; epochs and checkpoints are never dropped.
+/// that a slow listener costs neither memory nor training time; all else is never dropped.
 class RunEvents final : public FitObserver, public std::enable_shared_from_this<RunEvents> {
  public:
   RunEvents(const Napi::Function& listener, std::shared_ptr<Channel> channel, std::shared_ptr<Worker> worker);
@@ -24,6 +24,7 @@ class RunEvents final : public FitObserver, public std::enable_shared_from_this<
   void on_step(const StepEvent& event) override;
   void on_epoch(const EpochEvent& event) override;
   void on_checkpoint(const CheckpointEvent& event) override;
+  void on_early_stopping(const EarlyStoppingEvent& event) override;
   void pause() override;
   [[nodiscard]] bool stop_requested() const override;
   [[nodiscard]] bool abandoned() const override;
@@ -34,7 +35,7 @@ class RunEvents final : public FitObserver, public std::enable_shared_from_this<
   void release() { listener_.Reset(); }
 
  private:
-  using Event = std::variant<StepEvent, EpochEvent, CheckpointEvent>;
+  using Event = std::variant<StepEvent, EpochEvent, CheckpointEvent, EarlyStoppingEvent>;
 
   void push(const Event& event);
 

@@ -2,7 +2,9 @@
 
 #include <napi.h>
 
+#include <atomic>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -77,6 +79,22 @@ Napi::Value run_task(Napi::Env env, Worker& worker, JobKind kind, Work work, Con
 
 /// For work that gives nothing.
 inline Napi::Value to_undefined(Napi::Env env, const Done& /*done*/) { return env.Undefined(); }
+
+/// Work on a model that can be ended: `{ result: Promise, stop() }`. `work(stop)` asks `stop` from time to time whether
+/// it should, and says in its result that it did.
+template <class Work, class Convert>
+Napi::Value run_stoppable(Napi::Env env, const std::shared_ptr<Worker>& worker, Work work, Convert convert) {
+  const auto stopped = std::make_shared<std::atomic<bool>>(false);
+  const Napi::Object job = Napi::Object::New(env);
+  job.Set("result", run_task(
+                        env, *worker, JobKind::kExclusive,
+                        [work = std::move(work), stopped, thread = worker.get()] {
+                          return work([&] { return stopped->load() || thread->abandoned(); });
+                        },
+                        std::move(convert)));
+  job.Set("stop", Napi::Function::New(env, [stopped](const Napi::CallbackInfo&) { *stopped = true; }));
+  return job;
+}
 
 /// Runs work on the JavaScript thread itself, its failure thrown as a JavaScript Error.
 template <class Work>

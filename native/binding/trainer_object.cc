@@ -24,8 +24,10 @@ Napi::Function TrainerObject::define(Napi::Env env) {
   return DefineClass(
       env, "NativeTrainer",
       {InstanceMethod<&TrainerObject::step>("step"), InstanceMethod<&TrainerObject::fit>("fit"),
-       InstanceMethod<&TrainerObject::evaluate>("evaluate"), InstanceMethod<&TrainerObject::save>("save"),
-       InstanceMethod<&TrainerObject::resume>("resume"), InstanceMethod<&TrainerObject::save_weights>("saveWeights"),
+       InstanceMethod<&TrainerObject::evaluate>("evaluate"),
+       InstanceMethod<&TrainerObject::find_learning_rate>("findLearningRate"),
+       InstanceMethod<&TrainerObject::save>("save"), InstanceMethod<&TrainerObject::resume>("resume"),
+       InstanceMethod<&TrainerObject::save_weights>("saveWeights"),
        InstanceMethod<&TrainerObject::adopt_average>("adoptAverage"), InstanceMethod<&TrainerObject::stop>("stop")});
 }
 
@@ -66,6 +68,22 @@ Napi::Value TrainerObject::evaluate(const Napi::CallbackInfo& info) {
                                              const EvaluationOptions& options, const std::function<bool()>& stop) {
                           return trainer->evaluate(dataset, batch_size, options, stop);
                         });
+}
+
+Napi::Value TrainerObject::find_learning_rate(const Napi::CallbackInfo& info) {
+  return run_stoppable(
+      info.Env(), worker_,
+      [trainer = trainer_, dataset = dataset_of(info[0]), search = to_rate_search(info[1].As<Napi::Object>())](
+          const std::function<bool()>& stop) { return trainer->find_learning_rate(dataset, search, stop); },
+      [](Napi::Env js, const std::optional<RateCurve>& curve) -> Napi::Value {
+        if (!curve) return js.Undefined();
+        const Napi::Object object = Napi::Object::New(js);
+        object.Set("rates", to_js(js, curve->rates));
+        object.Set("losses", to_js(js, curve->losses));
+        object.Set("smoothed", to_js(js, curve->smoothed));
+        object.Set("suggestion", curve->suggestion);
+        return object;
+      });
 }
 
 Napi::Value TrainerObject::save(const Napi::CallbackInfo& info) {

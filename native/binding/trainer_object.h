@@ -26,6 +26,9 @@ class TrainerObject final : public Napi::ObjectWrap<TrainerObject> {
   /// evaluate(dataset, batchSize, options): see run_evaluation
   Napi::Value evaluate(const Napi::CallbackInfo& info);
 
+  /// findLearningRate(dataset, search): see run_stoppable; the result is of RateCurve's fields
+  Napi::Value find_learning_rate(const Napi::CallbackInfo& info);
+
   /// save(path, metadata): Promise<void>
   Napi::Value save(const Napi::CallbackInfo& info);
 

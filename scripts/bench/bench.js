@@ -7,26 +7,26 @@
  */
 
 const { spawn } = require('node:child_process');
-const { existsSync } = require('node:fs');
-const { mkdir, writeFile } = require('node:fs/promises');
+const { writeFile } = require('node:fs/promises');
 const os = require('node:os');
 const path = require('node:path');
 const readline = require('node:readline');
 const { parseArgs } = require('node:util');
 const Table = require('cli-table3');
-const { runCommand, pinnedVersion } = require('../../lib/runtime/fetch');
-const { cacheFolder } = require('../../lib/runtime/locate');
+const { runCommand } = require('../../lib/runtime/fetch');
 const { runScript, step } = require('../report');
 const { setup } = require('../setup');
+const { deviceMemory, findPython, folder, makeRuntimes } = require('./environment');
 const { isPlottable, plot } = require('./plot');
-
-const folder = path.join(cacheFolder(), 'bench');
 
 const usage = `npm run bench -- [--train | --infer] [options]
   --model NAME     a variant, default densenet121
   --batch N        default 8 (64 for the CIFAR variants)
   --size N         height and width of the images, default 224 (32)
-  --device D       cpu (default) or cuda
+  --device D       cpu (default), cuda or cuda:N
+  --precision P    fp32 (default), bf16 or fp16
+  --python P       the Python to compare with, default one of our own with PyTorch's CPU build; with --device cuda the
+                   python3 on the PATH
   --threads N      of every contender, default all cores
   --rounds N       blocks of each contender, default 7
   --only A,B       these contenders only (ours is always there)
@@ -46,7 +46,7 @@ const usage = `npm run bench -- [--train | --infer] [options]
  * @property {string} version
  */
 
-/** @typedef {{ task: string, model: string, batch: number, size: number, device: string, threads: number, rounds: number, only: string[], compile: boolean, json: boolean, out: string | undefined, plot: string | undefined }} Plan */
+/** @typedef {{ task: string, model: string, batch: number, size: number, device: string, precision: string, python: string | undefined, threads: number, rounds: number, only: string[], compile: boolean, json: boolean, out: string | undefined, plot: string | undefined }} Plan */
 
 /** @returns {Plan} */
 function readPlan() {
@@ -62,6 +62,8 @@ function readPlan() {
       batch: text,
       size: text,
       device: text,
+      precision: text,
+      python: text,
       threads: text,
       rounds: text,
       only: text,
@@ -75,6 +77,10 @@ function readPlan() {
     process.exit(0);
   }
   const model = values.model ?? 'densenet121';
+  const precision = values.precision ?? 'fp32';
+  if (!['fp32', 'bf16', 'fp16'].includes(precision)) throw new Error(`There is no precision ${precision}.\n\n${usage}`);
+  if (!/^(cpu|cuda(:\d+)?)$/.test(values.device ?? 'cpu'))
+    throw new Error(`There is no device ${values.device}.\n\n${usage}`);
   const small = model.startsWith('cifar');
   const whole = (/** @type {string | undefined} */ value, /** @type {number} */ otherwise) => {
     const number = value === undefined ? otherwise : Number(value);
@@ -89,6 +95,8 @@ function readPlan() {
     batch: whole(values.batch, small ? 64 : 8),
     size: whole(values.size, small ? 32 : 224),
     device: values.device ?? 'cpu',
+    precision,
+    python: values.python,
     threads: whole(values.threads, os.availableParallelism()),
     rounds: whole(values.rounds, 7),
     only: values.only?.split(',') ?? [],
@@ -97,76 +105,6 @@ function readPlan() {
     out: values.out,
     plot: values.plot,
   };
-}
-
-/**
- * @param {string} command
- * @param {string[]} args
- */
-async function must(command, args) {
-  const { code, output } = await runCommand(command, args, process.env);
-  if (code !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${output.slice(-2000)}`);
-}
-
-/** Makes the Python environment; the pip of the machine decides where packages come from. @returns {Promise<string>} */
-async function makePython() {
-  const python = path.join(folder, 'python', process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python');
-  const packages = [`torch==${pinnedVersion}`, 'numpy'];
-  const { code } = existsSync(python)
-    ? await runCommand(python, ['-c', 'import torch, numpy'], process.env)
-    : { code: 1 };
-  if (code === 0) return python;
-  await step('a Python environment with PyTorch', async () => {
-    await mkdir(folder, { recursive: true });
-    await must('python3', ['-m', 'venv', path.join(folder, 'python')]);
-    await must(python, ['-m', 'pip', 'install', '--quiet', ...packages]);
-  });
-  return python;
-}
-
-/** Installs what can be had of the other runtimes, and exports the model for them. Gives the forms that can run.
- *
- * @param {string} python
- * @param {object} options
- * @returns {Promise<string[]>}
- */
-async function makeRuntimes(python, options) {
-  /** @type {string[]} */
-  const forms = [];
-  const attempt = async (/** @type {string} */ title, /** @type {() => Promise<unknown>} */ work) => {
-    try {
-      await step(title, work);
-      return true;
-    } catch (error) {
-      console.log(
-        `  left out: ${(error instanceof Error ? error.message : String(error)).split('\n').slice(-3).join(' ')}`,
-      );
-      return false;
-    }
-  };
-  const pip = (/** @type {string[]} */ ...names) => must(python, ['-m', 'pip', 'install', '--quiet', ...names]);
-  const exported = await attempt('the model as ONNX', async () => {
-    await pip('onnx');
-    await must(python, [path.join(__dirname, 'contender.py'), JSON.stringify({ ...options, form: 'export' })]);
-  });
-  if (!exported) return forms;
-  const node = path.join(folder, 'node');
-  // Its install script only downloads what CUDA needs.
-  const installed = await attempt('onnxruntime-node', async () => {
-    await mkdir(node, { recursive: true });
-    await must('npm', [
-      'install',
-      '--prefix',
-      node,
-      '--ignore-scripts',
-      '--no-audit',
-      '--no-fund',
-      'onnxruntime-node@1.22.0',
-    ]);
-  });
-  if (installed) forms.push('onnxruntime');
-  if (await attempt('OpenVINO', () => pip('openvino'))) forms.push('openvino');
-  return forms;
 }
 
 /**
@@ -198,6 +136,7 @@ async function start(contender, python, options) {
       child.stdin.write(`${count}\n`);
       return /** @type {Promise<{ times: number[], peak: number }>} */ (answer());
     },
+    pid: child.pid ?? 0,
     end: () => child.stdin.end(),
   };
 }
@@ -209,8 +148,8 @@ function median(values) {
   return sorted.length % 2 ? Number(sorted[middle]) : (Number(sorted[middle - 1]) + Number(sorted[middle])) / 2;
 }
 
-/** @param {Plan} plan @param {string[]} runtimes @returns {Contender[]} */
-function contenders(plan, runtimes) {
+/** @param {Plan} plan @param {string[]} runtimes @param {boolean} pytorch @returns {Contender[]} */
+function contenders(plan, runtimes, pytorch) {
   const make = (/** @type {string} */ name, /** @type {string} */ form, /** @type {'node' | 'python'} */ language) => ({
     name,
     form,
@@ -233,12 +172,13 @@ function contenders(plan, runtimes) {
       : [
           make('eager', 'eager', 'python'),
           make('channels-last', 'channels-last', 'python'),
-          make('trace-freeze', 'frozen', 'python'),
+          ...(plan.precision === 'fp32' ? [make('trace-freeze', 'frozen', 'python')] : []),
           ...(plan.compile ? [make('compile', 'compiled', 'python')] : []),
           ...(runtimes.includes('onnxruntime') ? [make('onnxruntime-node', 'onnxruntime', 'node')] : []),
           ...(runtimes.includes('openvino') ? [make('openvino', 'openvino', 'python')] : []),
         ];
-  return [ours, ...others.filter(({ name }) => plan.only.length === 0 || plan.only.includes(name))];
+  const chosen = others.filter(({ name }) => plan.only.length === 0 || plan.only.includes(name));
+  return [ours, ...chosen.filter(({ language }) => language === 'node' || pytorch)];
 }
 
 /** @param {Contender[]} all */
@@ -268,8 +208,14 @@ async function bench() {
   const print = console.log;
   if (plan.json) console.log = console.error;
   await setup();
-  const python = await makePython();
-  const { DenseNet } = require('../../dist');
+  const { DenseNet, runtimeInfo } = require('../../dist');
+  const { cuda } = await runtimeInfo();
+  if (plan.device !== 'cpu' && !cuda.available) {
+    console.log(`skipped: no device: ${cuda.reason}`);
+    return;
+  }
+  const found = await findPython(plan);
+  const python = found ?? '';
   const { config } = await DenseNet.create({ variant: /** @type {any} */ (plan.model), device: 'cpu' });
   const onnx = path.join(folder, `${plan.model}-${plan.batch}-${plan.size}.onnx`);
   const options = { ...plan, config, onnx, modules: path.join(folder, 'node') };
@@ -282,7 +228,7 @@ async function bench() {
   const all = [];
   /** @type {Awaited<ReturnType<typeof start>>[]} */
   const processes = [];
-  for (const contender of contenders(plan, runtimes)) {
+  for (const contender of contenders(plan, runtimes, found !== undefined)) {
     try {
       processes.push(await step(contender.name, () => start(contender, python, options)));
       all.push(contender);
@@ -301,15 +247,22 @@ async function bench() {
           contender.times.length === 0 ? 1 : Math.max(1, Math.min(50, Math.round(1 / median(contender.times))));
         const found = await processes[index]?.ask(count);
         contender.times.push(median(found?.times ?? []));
-        contender.peak = Math.max(contender.peak, found?.peak ?? 0);
+        const held = plan.device === 'cpu' ? undefined : (await deviceMemory()).get(processes[index]?.pid ?? 0);
+        const peak = plan.device === 'cpu' ? (found?.peak ?? 0) : (held ?? 0) * 1024 ** 2;
+        contender.peak = Math.max(contender.peak, peak);
       }
     }
   });
   for (const { end } of processes) end();
-  const hardware = `${os.cpus()[0]?.model ?? 'unknown processor'}, ${plan.threads} threads, ${Math.round(os.totalmem() / 1e9)} GB, Node ${process.version}`;
-  const title = `${plan.task === 'train' ? 'Training step' : 'Inference'}, ${plan.model}, batch ${plan.batch}, ${plan.size}×${plan.size}, ${plan.device}`;
+  const gpu =
+    plan.device === 'cpu'
+      ? ''
+      : `${(await runCommand('nvidia-smi', ['--query-gpu=name,driver_version', '--format=csv,noheader'], process.env)).output.trim()}; `;
+  const hardware = `${gpu}${os.cpus()[0]?.model ?? 'unknown processor'}, ${plan.threads} threads, ${Math.round(os.totalmem() / 1e9)} GB, Node ${process.version}`;
+  const title = `${plan.task === 'train' ? 'Training step' : 'Inference'}, ${plan.model}, batch ${plan.batch}, ${plan.size}×${plan.size}, ${plan.device}, ${plan.precision}`;
+  const memory = plan.device === 'cpu' ? 'above the process at rest' : "all that the process holds of the GPU's memory";
   console.log(`\n${title}`);
-  console.log(`${hardware}; medians of ${plan.rounds} interleaved blocks; peak: above the process at rest\n`);
+  console.log(`${hardware}; medians of ${plan.rounds} interleaved blocks; peak: ${memory}\n`);
   show(all);
   const ours = median(all[0]?.times ?? []);
   const rows = all.map((one) => ({ ...one, ratio: median(one.times) / ours }));

@@ -82,13 +82,33 @@ def make_model(config: dict, checkpointed: bool) -> nn.Sequential:
     return nn.Sequential(parts)
 
 
-def training_step(model: nn.Module, images: Tensor, labels: Tensor):
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    return torch.autocast(device.type, dtype=HALF.get(precision, torch.bfloat16), enabled=precision in HALF)
+
+
+def training_step(model: nn.Module, images: Tensor, labels: Tensor, options: dict):
+    """On a GPU the images are bytes in page-locked memory, as a loader leaves them, and each step brings its own over."""
+    device, precision = labels.device, options["precision"]
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, fused=True)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+    layout = torch.channels_last if options["form"] != "eager" else torch.contiguous_format
+
+    def batch() -> Tensor:
+        if device.type == "cpu":
+            return images
+        return images.to(device, non_blocking=True).to(torch.float32, memory_format=layout).div_(255)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(model(images), labels).backward()
-        optimizer.step()
+        with autocast(device, precision):
+            loss = F.cross_entropy(model(batch()), labels)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        loss.item()  # a trainer looks at its loss, ours too
 
     return step
 
@@ -113,7 +133,12 @@ def inference_step(model: nn.Module, images: Tensor, options: dict):
         )
         request, array = compiled.create_infer_request(), images.contiguous().numpy()
         return lambda: request.infer([array])
-    return lambda: model(images)
+
+    def step() -> Tensor:
+        with autocast(images.device, options["precision"]):
+            return model(images)
+
+    return step
 
 
 def main() -> None:
@@ -121,11 +146,16 @@ def main() -> None:
     form, training = options["form"], options["task"] == "train"
     torch.set_num_threads(options["threads"])
     torch.manual_seed(0)
+    if options["device"].startswith("cuda"):
+        torch.backends.cudnn.benchmark = True
     device = torch.device(options["device"])
     layout = torch.contiguous_format if form in ("eager", "openvino", "export") else torch.channels_last
     model = make_model(options["config"], form == "checkpointed").to(device, memory_format=layout)
     shape = (options["batch"], options["config"]["inChannels"], options["size"], options["size"])
-    images = torch.rand(shape, device=device).contiguous(memory_format=layout)
+    if training and device.type == "cuda":
+        images = torch.randint(0, 256, shape, dtype=torch.uint8).pin_memory()
+    else:
+        images = torch.rand(shape, device=device).contiguous(memory_format=layout)
     labels = torch.arange(options["batch"], device=device) % options["config"]["numClasses"]
     model.train(training)
     torch.set_grad_enabled(training)
@@ -135,10 +165,11 @@ def main() -> None:
     resting = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     run = torch.compile(model) if form == "compiled" else model
     started = time.perf_counter()
-    step = training_step(run, images, labels) if training else inference_step(run, images, options)
+    step = training_step(run, images, labels, options) if training else inference_step(run, images, options)
     step()
     first = time.perf_counter() - started
-    step()
+    for _ in range(1 if device.type == "cpu" else 8):
+        step()
     version = f"PyTorch {torch.__version__}"
     if form == "openvino":
         import openvino

@@ -24,7 +24,10 @@ class Silent final : public densenet::FitObserver {
  public:
   void on_step(const densenet::StepEvent& /*event*/) override {}
   void on_epoch(const densenet::EpochEvent& /*event*/) override {}
+  void on_checkpoint(const densenet::CheckpointEvent& /*event*/) override {}
+  void on_early_stopping(const densenet::EarlyStoppingEvent& /*event*/) override {}
   void pause() override {}
+  [[nodiscard]] bool abandoned() const override { return false; }
   [[nodiscard]] bool stop_requested() const override { return false; }
 };
 

@@ -1,7 +1,4 @@
-import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import path from 'node:path';
-import { promisify } from 'node:util';
+import { buildAndRun, type Check } from './program';
 
 /**
  * The core's engine against the module-by-module reference, in double precision and with every instruction set that this
@@ -9,34 +6,9 @@ import { promisify } from 'node:util';
  * JavaScript.
  */
 
-interface Check {
-  check: string;
-  held: boolean;
-  value: number;
-}
-
-const run = promisify(execFile);
-const build = path.join(__dirname, '..', '..', 'build');
-
-async function checks(): Promise<Check[]> {
-  await run('cmake', ['--build', build, '--target', 'engine_test'], { maxBuffer: 1 << 26 });
-  const program = ['engine_test', path.join('Release', 'engine_test')]
-    .map((name) => path.join(build, name))
-    .find((file) => existsSync(file));
-  if (program === undefined) throw new Error('cmake built no engine_test');
-  // Its exit code says whether all checks held; which ones did not is told below.
-  const { stdout } = await run(program, [], { maxBuffer: 1 << 26 }).catch(
-    (error: unknown) => error as { stdout: string },
-  );
-  return stdout
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Check);
-}
-
 describe('the engine', () => {
   let all: Check[];
-  beforeAll(async () => (all = await checks()), 600_000);
+  beforeAll(async () => (all = await buildAndRun('engine_test')), 600_000);
 
   const failed = (pattern: RegExp) => {
     const chosen = all.filter(({ check }) => pattern.test(check));

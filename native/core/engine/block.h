@@ -45,6 +45,9 @@ BlockGradients run_block_backward(BlockTrace& trace, const at::Tensor& output_gr
 /// Layer by layer, norm before convolution, and then the tail's; those that are empty left out.
 std::vector<at::Tensor> parameters_of(const BlockParts& parts);
 
+/// Whether any of a layer's parameters wants a gradient.
+bool learns(const LayerParts& layer);
+
 /// A block and its tail as one step of autograd.
 at::Tensor block_forward(const BlockParts& parts, const at::Tensor& input, bool keep_products);
 

@@ -10,15 +10,6 @@ namespace densenet::engine {
 
 namespace {
 
-bool learns(const NormParts& norm) {
-  return norm.weight.defined() && (norm.weight.requires_grad() || norm.bias.requires_grad());
-}
-
-bool learns(const LayerParts& layer) {
-  return learns(layer.norm1) || learns(layer.norm2) || layer.conv1.requires_grad() ||
-         (layer.bottleneck() && layer.conv2.requires_grad());
-}
-
 /// Goes through the layers from the last to the first. `gradient_` holds, for each channel of the block, Σ γ_l·r·dy_l
 /// of the layers seen so far; `correction_` holds what their batch norms subtract, which is applied when the channel's
 /// own producer is reached.
@@ -194,6 +185,19 @@ class Backward {
 };
 
 }  // namespace
+
+namespace {
+
+bool learns(const NormParts& norm) {
+  return norm.weight.defined() && (norm.weight.requires_grad() || norm.bias.requires_grad());
+}
+
+}  // namespace
+
+bool learns(const LayerParts& layer) {
+  return learns(layer.norm1) || learns(layer.norm2) || layer.conv1.requires_grad() ||
+         (layer.bottleneck() && layer.conv2.requires_grad());
+}
 
 BlockGradients run_block_backward(BlockTrace& trace, const at::Tensor& output_gradient, bool input_wanted) {
   if (trace.x.memory.scalar_type() == at::kDouble) return Backward<double>(trace, output_gradient, input_wanted).run();

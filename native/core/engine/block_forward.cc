@@ -6,9 +6,6 @@
 
 namespace densenet::engine {
 
-namespace {
-
-/// A mask as `Dropout::apply` would draw it for N×channels×H×W, kept a byte a value and pixel by pixel.
 DropMask draw_mask(const Dropout& dropout, const Pixels& pixels, std::int64_t channels,
                    const at::TensorOptions& options) {
   const at::Tensor mask = at::empty({pixels.images, channels, pixels.height, pixels.width}, options);
@@ -16,6 +13,8 @@ DropMask draw_mask(const Dropout& dropout, const Pixels& pixels, std::int64_t ch
   return {.bytes = mask.permute({0, 2, 3, 1}).to(at::kByte).contiguous().view({pixels.count(), channels}),
           .scale = 1.0 / (1.0 - dropout.rate)};
 }
+
+namespace {
 
 template <class T>
 class Forward {

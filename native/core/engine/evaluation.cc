@@ -13,28 +13,10 @@ namespace densenet::engine {
 
 namespace {
 
-void note(const NormParts& norm, std::vector<std::pair<const void*, std::uint32_t>>& versions) {
+void note(const NormParts& norm, Versions& versions) {
   for (const at::Tensor& tensor : {norm.weight, norm.bias, norm.running_mean, norm.running_variance}) {
     if (tensor.defined()) versions.emplace_back(tensor.const_data_ptr(), tensor._version());
   }
-}
-
-std::vector<std::pair<const void*, std::uint32_t>> versions_of(const BlockParts& parts) {
-  std::vector<std::pair<const void*, std::uint32_t>> versions;
-  for (const LayerParts& layer : parts.layers) {
-    note(layer.norm1, versions);
-    note(layer.norm2, versions);
-    versions.emplace_back(layer.conv1.const_data_ptr(), layer.conv1._version());
-    if (layer.bottleneck()) versions.emplace_back(layer.conv2.const_data_ptr(), layer.conv2._version());
-  }
-  return versions;
-}
-
-/// γ/√(σ²+ε) and β − scale·μ of the running statistics, in double.
-std::pair<at::Tensor, at::Tensor> scale_and_shift(const NormParts& norm) {
-  const at::Tensor scale =
-      norm.weight.detach().to(at::kDouble) / (norm.running_variance.to(at::kDouble) + norm.epsilon).sqrt();
-  return {scale, norm.bias.detach().to(at::kDouble) - (scale * norm.running_mean.to(at::kDouble))};
 }
 
 at::Tensor padded(const at::Tensor& values, std::int64_t length, at::ScalarType type) {
@@ -45,9 +27,28 @@ at::Tensor padded(const at::Tensor& values, std::int64_t length, at::ScalarType 
 
 }  // namespace
 
+Versions versions_of(const BlockParts& parts) {
+  Versions versions;
+  for (const LayerParts& layer : parts.layers) {
+    note(layer.norm1, versions);
+    note(layer.norm2, versions);
+    versions.emplace_back(layer.conv1.const_data_ptr(), layer.conv1._version());
+    if (layer.bottleneck()) versions.emplace_back(layer.conv2.const_data_ptr(), layer.conv2._version());
+  }
+  note(parts.tail.norm, versions);
+  if (parts.tail.conv.defined()) versions.emplace_back(parts.tail.conv.const_data_ptr(), parts.tail.conv._version());
+  return versions;
+}
+
+std::pair<at::Tensor, at::Tensor> scale_and_shift(const NormParts& norm) {
+  const at::Tensor scale =
+      norm.weight.detach().to(at::kDouble) / (norm.running_variance.to(at::kDouble) + norm.epsilon).sqrt();
+  return {scale, norm.bias.detach().to(at::kDouble) - (scale * norm.running_mean.to(at::kDouble))};
+}
+
 template <class T>
 void BlockEvaluation::prepare(const BlockParts& parts, const Pixels& pixels) {
-  auto versions = versions_of(parts);
+  Versions versions = versions_of(parts);
   const bool winograd = winograd_pays(pixels);
   if (versions == made_from_ && winograd == made_for_winograd_) return;
   constexpr at::ScalarType kType = at::CppTypeToScalarType<T>::value;

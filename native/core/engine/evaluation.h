@@ -11,6 +11,13 @@
 
 namespace densenet::engine {
 
+/// The memory and version of each of a block's tensors: equal as long as none has changed.
+using Versions = std::vector<std::pair<const void*, std::uint32_t>>;
+Versions versions_of(const BlockParts& parts);
+
+/// γ/√(σ²+ε) and β − scale·μ of the running statistics, in double.
+std::pair<at::Tensor, at::Tensor> scale_and_shift(const NormParts& norm);
+
 /// A block and its tail in evaluation, where every batch norm is a fixed scale and shift. norm2 is folded into the 1×1
 /// convolution before it; the norms before a ReLU with no convolution in front stay what they are. What can be worked
 /// out from the weights alone is kept, until one of them changes.
@@ -43,7 +50,7 @@ class BlockEvaluation {
   template <class T>
   void run_layers(const Rows& x, const Pixels& pixels, std::int64_t channels, const Rows& y) const;
 
-  std::vector<std::pair<const void*, std::uint32_t>> made_from_;  // each tensor's memory and version
+  Versions made_from_;
   bool made_for_winograd_ = false;
   std::vector<Layer> layers_;
 };

@@ -22,6 +22,10 @@ struct DropMask {
   void apply(T* x, std::int64_t ldx, std::int64_t first_pixel, std::int64_t rows, Range channels) const;
 };
 
+/// A mask as `Dropout::apply` would draw it for N×channels×H×W, kept a byte a value and pixel by pixel.
+DropMask draw_mask(const Dropout& dropout, const Pixels& pixels, std::int64_t channels,
+                   const at::TensorOptions& options);
+
 /// Statistics of channels [0, channels) of X.
 template <class T>
 void measure(const Rows& x, std::int64_t channels, ChannelStatistics& into);

@@ -37,6 +37,9 @@ at::Tensor DenseBlockImpl::forward_engine(const at::Tensor& input, engine::TailP
   parts.layers.reserve(layers_.size());
   for (const DenseLayer& layer : layers_) parts.layers.push_back(layer->parts());
   if (training) return engine::block_forward(parts, input, keep_products);
+  if (const auto kernels = engine::cuda::kernels_for(input.device())) {
+    return device_evaluation_.run(*kernels, parts, input);
+  }
   return evaluation_.run(parts, input);
 }
 

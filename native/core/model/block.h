@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "core/engine/cuda/evaluation.h"
 #include "core/engine/evaluation.h"
 #include "core/engine/parts.h"
 #include "core/model/layer.h"
@@ -35,6 +36,7 @@ class DenseBlockImpl : public torch::nn::Module {
   DropoutPtr dropout_;
   bool drop_inside_;
   engine::BlockEvaluation evaluation_;
+  engine::cuda::DeviceEvaluation device_evaluation_;
   std::int64_t out_channels_;
 };
 TORCH_MODULE(DenseBlock);

@@ -132,7 +132,8 @@ bool FeaturesImpl::stem_is_mixed(bool input_learns) const {
 }
 
 at::Tensor FeaturesImpl::normalize_and_pool(const at::Tensor& convolved) {
-  if (stem_is_mixed(learns(convolved))) {
+  // The engine's step is on the CPU only.
+  if (!convolved.is_cpu() || stem_is_mixed(learns(convolved))) {
     return at::max_pool2d(norm0_->forward(convolved).relu_(), {3, 3}, {2, 2}, {1, 1});
   }
   return engine::stem_forward(parts_of(*norm0_), convolved, norm0_->is_training());

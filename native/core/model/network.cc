@@ -4,12 +4,16 @@
 #include <ATen/autocast_mode.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "core/engine/buffer.h"
+#include "core/engine/cuda/autocast.h"
+#include "core/engine/cuda/gate.h"
 #include "core/engine/memory_plan.h"
 #include "core/model/initialization.h"
 #include "core/model/names.h"
+#include "core/runtime/device.h"
 #include "core/runtime/free_memory.h"
 
 namespace densenet {
@@ -40,9 +44,13 @@ NetworkImpl::NetworkImpl(const ModelConfig& config)
 }
 
 bool NetworkImpl::engine_covers(const at::Tensor& images) const {
-  if (run_options_.implementation == Implementation::kReference || !images.is_cpu()) return false;
-  if (at::autocast::is_autocast_enabled(at::kCPU)) return false;  // the engine computes in float32 alone
-  if (images.scalar_type() != at::kFloat && images.scalar_type() != at::kDouble) return false;
+  if (run_options_.implementation == Implementation::kReference) return false;
+  if (images.is_cpu()) {
+    if (at::autocast::is_autocast_enabled(at::kCPU)) return false;  // the CPU's engine computes in float32 alone
+    if (images.scalar_type() != at::kFloat && images.scalar_type() != at::kDouble) return false;
+  } else if (!engine::cuda::covers(images.device(), engine::cuda::block_type(images))) {
+    return false;
+  }
   return is_training() ? features_->pixels_left(images.size(0), images.size(2), images.size(3)) > 1
                        : !at::GradMode::is_enabled();
 }
@@ -55,14 +63,20 @@ std::int64_t NetworkImpl::count_learning() const {
 
 bool NetworkImpl::keeps_products(std::int64_t batch, std::int64_t height, std::int64_t width) const {
   if (run_options_.memory != MemoryMode::kAuto) return run_options_.memory == MemoryMode::kFast;
+  const c10::Device device = classifier_->weight.device();
+  const std::array<std::int64_t, 3> size{batch, height, width};
+  if (const auto decided = kept_on_device_.find(size); decided != kept_on_device_.end()) return decided->second;
   const engine::TrainingMemory memory =
       engine::predict_training_memory(config_, batch, height, width, count_learning());
   // Not worth asking the system, which takes as long as a small step.
   constexpr std::int64_t kLittle = 128'000'000;
   if (memory.fast < kLittle) return true;
-  const std::int64_t free = free_memory();
+  const std::int64_t free = device.is_cpu() ? free_memory() : free_device_memory(device);
   // A fifth is left for whatever else the process does.
-  return free == 0 || memory.fast < (free + engine::kept_buffers()) / 5 * 4;
+  const bool keeps = free == 0 || memory.fast < (free + engine::kept_buffers()) / 5 * 4;
+  // libtorch holds on to a device's memory, so what is free later says less; and a step that is recorded cannot ask.
+  if (!device.is_cpu()) kept_on_device_.emplace(size, keeps);
+  return keeps;
 }
 
 std::int64_t NetworkImpl::predict_memory(std::int64_t batch, std::int64_t height, std::int64_t width) const {
@@ -88,7 +102,7 @@ std::vector<PartPlan> NetworkImpl::plan_step(std::int64_t batch, std::int64_t he
   PartRun whole = PartRun::kEngine;
   if (run_options_.implementation == Implementation::kReference) {
     whole = PartRun::kReference;
-  } else if (!classifier_->weight.is_cpu()) {
+  } else if (!classifier_->weight.is_cpu() && !engine::cuda::covers(classifier_->weight.device(), at::kFloat)) {
     whole = PartRun::kDevice;
   } else if (features_->pixels_left(batch, height, width) <= 1) {
     whole = PartRun::kTooSmall;
@@ -138,6 +152,12 @@ void NetworkImpl::train_unfrozen() {
   for (const Norm& norm : norms_) {
     if (!norm.module->weight.requires_grad() && !norm.adapting) norm.module->eval();
   }
+}
+
+std::string NetworkImpl::describe_modes() const {
+  std::string modes;
+  for (const Norm& norm : norms_) modes += norm.module->is_training() ? 't' : 'e';
+  return modes;
 }
 
 void NetworkImpl::set_adapting(const std::string& prefix, bool adapting) {

@@ -2,6 +2,8 @@
 
 #include <torch/nn/modules/linear.h>
 
+#include <array>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,6 +38,9 @@ class NetworkImpl : public torch::nn::Module {
   /// were set to adapt.
   void train_unfrozen();
 
+  /// Which batch norms train, a letter each: what decides, besides the parameters, how a training step runs.
+  [[nodiscard]] std::string describe_modes() const;
+
   /// Whether batch norms at or below `prefix` take their statistics from the batches although they are frozen.
   void set_adapting(const std::string& prefix, bool adapting);
 
@@ -69,7 +74,8 @@ class NetworkImpl : public torch::nn::Module {
   [[nodiscard]] bool has_dropout() const { return dropout_->rate > 0.0; }
 
  private:
-  /// Whether the engine covers this call: on the CPU, and no gradient through batch norms in evaluation.
+  /// Whether the engine covers this call: on the CPU, or on a device where it is on; and no gradient through batch
+  /// norms in evaluation.
   [[nodiscard]] bool engine_covers(const at::Tensor& images) const;
 
   /// Values in the parameters that learn.
@@ -85,6 +91,7 @@ class NetworkImpl : public torch::nn::Module {
     bool adapting = false;  // follows the data even when it is frozen
   };
   std::vector<Norm> norms_;
+  mutable std::map<std::array<std::int64_t, 3>, bool> kept_on_device_;  // what keeps_products decided, once a size
   Features features_{nullptr};
   torch::nn::Linear classifier_{nullptr};
 };

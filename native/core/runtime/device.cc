@@ -3,8 +3,10 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <torch/cuda.h>
 
+#include "core/engine/cuda/gate.h"
 #include "core/error.h"
 #include "core/runtime/info.h"
 
@@ -48,6 +50,10 @@ c10::Device find_device(const std::string& name) {
   return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }
 
+std::int64_t free_device_memory(const c10::Device& device) {
+  return static_cast<std::int64_t>(at::getDeviceAllocator(device.type())->getMemoryInfo(device.index()).first);
+}
+
 std::string loaded_libtorch_version() {
   // The library has no function for its version; its build settings hold it.
   const std::string settings = at::show_config();
@@ -67,6 +73,7 @@ RuntimeFacts runtime_facts() {
   if (facts.cuda_reason.empty()) {
     const auto count = cuda_device_count();
     for (int index = 0; index < count; ++index) facts.cuda_devices.push_back("cuda:" + std::to_string(index));
+    facts.cuda_engine = engine::cuda::why_off();
   }
   return facts;
 }

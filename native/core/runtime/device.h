@@ -12,4 +12,7 @@ namespace densenet {
 /// Throws ERR_CUDA_UNAVAILABLE, with the reason, for a CUDA device that is not there.
 c10::Device find_device(const std::string& name);
 
+/// Memory of a device that nobody holds, in bytes; libtorch's own reserve counts as held.
+std::int64_t free_device_memory(const c10::Device& device);
+
 }  // namespace densenet

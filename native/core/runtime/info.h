@@ -14,6 +14,7 @@ struct RuntimeFacts {
   std::string cpu_capability;    ///< the instruction set that ATen chose, such as AVX2
   std::vector<std::string> cuda_devices;
   std::string cuda_reason;  ///< why there is no CUDA device; empty where there is one
+  std::string cuda_engine;  ///< why blocks run module by module there; empty where they run as one operator
 };
 
 RuntimeFacts runtime_facts();

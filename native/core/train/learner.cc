@@ -97,31 +97,59 @@ StepResult Learner::try_step(std::span<const Batch> batches, bool pooled, const 
   double weight = 0.0;
   for (const Batch& batch : batches) weight += loss_.weight(batch.labels, model_->config().num_classes);
   Sums sums;
-  for (const Batch& batch : batches) add_gradients(batch, pooled, weight, sums);
+  for (const Batch& batch : batches) add_gradients(batch, pooled, batches.size() == 1, weight, sums);
   const bool moved = move(rates);
   if (statistics) statistics->accept();
   if (moved && average_.options().kind == AverageOptions::Kind::kExponential) average_.update(model_->network());
   return {.loss = sums.loss, .correct = sums.correct, .size = sums.size};
 }
 
-at::Tensor Learner::forward(const Batch& batch, bool pooled) {
-  NetworkImpl& network = prepare_network();
-  const Autocast autocast(device_, options_.precision);
-  if (pooled) return network.classify(batch.images);
+at::Tensor Learner::input_of(const Batch& batch, bool pooled) const {
+  if (pooled) return batch.images;
   const at::Tensor input = to_network_input(batch.images, model_->config());
-  return network.forward(options_.channels_last ? input.contiguous(at::MemoryFormat::ChannelsLast) : input);
+  return options_.channels_last ? input.contiguous(at::MemoryFormat::ChannelsLast) : input;
 }
 
-void Learner::add_gradients(const Batch& batch, bool pooled, double weight, Sums& sums) {
-  const at::Tensor logits = forward(batch, pooled);
-  const at::Tensor loss = loss_.sum(logits, batch.labels) / weight;
-  const auto value = loss.item<double>();
-  if (!std::isfinite(value)) refuse_loss("the loss became " + std::to_string(value));
+at::Tensor Learner::forward(const at::Tensor& input, bool pooled) {
+  NetworkImpl& network = prepare_network();
+  const Autocast autocast(device_, options_.precision);
+  return pooled ? network.classify(input) : network.forward(input);
+}
+
+void Learner::backward(const at::Tensor& loss) const {
   const bool scaled = options_.precision == Precision::kFloat16;
   if (loss.requires_grad()) (scaled ? loss * scaler_.scale() : loss).backward();
+}
+
+StepGraphs::Outputs Learner::replay(const at::Tensor& input, const at::Tensor& labels, double weight) {
+  NetworkImpl& network = prepare_network();
+  // Numbers that go into the passes as such.
+  const std::string key =
+      network.describe_modes() + ' ' + std::to_string(weight) + ' ' + std::to_string(scaler_.scale());
+  return graphs_.run(key, {input, labels}, network.parameters(), network.buffers(), dropout_generator_,
+                     [&](const std::vector<at::Tensor>& inputs) {
+                       const at::Tensor logits = forward(inputs[0], /*pooled=*/false);
+                       const at::Tensor loss = loss_.sum(logits, inputs[1]) / weight;
+                       backward(loss);
+                       return StepGraphs::Outputs{.loss = loss.detach(), .logits = logits.detach()};
+                     });
+}
+
+void Learner::add_gradients(const Batch& batch, bool pooled, bool alone, double weight, Sums& sums) {
+  const at::Tensor input = input_of(batch, pooled);
+  StepGraphs::Outputs found;
+  if (alone && !pooled && StepGraphs::are_on(device_)) {
+    found = replay(input, batch.labels, weight);
+  } else {
+    found.logits = forward(input, pooled);
+    found.loss = loss_.sum(found.logits, batch.labels) / weight;
+  }
+  const auto value = found.loss.item<double>();
+  if (!std::isfinite(value)) refuse_loss("the loss became " + std::to_string(value));
+  backward(found.loss);  // which a graph has done
   const torch::NoGradGuard no_grad;
   sums.loss += value;
-  sums.correct += loss_.count_correct(logits, batch.labels);
+  sums.correct += loss_.count_correct(found.logits, batch.labels);
   sums.size += batch.size();
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/data/batches.h"
 #include "core/model/model.h"
+#include "core/train/cuda_graph.h"
 #include "core/train/loss.h"
 #include "core/train/optimizer.h"
 #include "core/train/options.h"
@@ -41,6 +42,7 @@ class Learner {
   StepResult step(std::span<const Batch> batches, bool pooled, const Rates& rates);
 
   [[nodiscard]] Model& model() const { return *model_; }
+  [[nodiscard]] const std::shared_ptr<Model>& shared_model() const { return model_; }
   [[nodiscard]] c10::Device device() const { return device_; }
   [[nodiscard]] const Optimizer& optimizer() const { return optimizer_; }
   [[nodiscard]] const Loss& loss() const { return loss_; }
@@ -56,8 +58,13 @@ class Learner {
   struct Sums;
   StepResult try_step(std::span<const Batch> batches, bool pooled, const Rates& rates);
   void check_memory(std::span<const Batch> batches);
-  void add_gradients(const Batch& batch, bool pooled, double weight, Sums& sums);
-  at::Tensor forward(const Batch& batch, bool pooled);
+  /// `alone`: the step has no other batch.
+  void add_gradients(const Batch& batch, bool pooled, bool alone, double weight, Sums& sums);
+  [[nodiscard]] at::Tensor input_of(const Batch& batch, bool pooled) const;
+  at::Tensor forward(const at::Tensor& input, bool pooled);
+  void backward(const at::Tensor& loss) const;
+  /// Loss and logits of images, and the gradients, by a CUDA graph.
+  StepGraphs::Outputs replay(const at::Tensor& input, const at::Tensor& labels, double weight);
   /// Clips the gradients and moves the weights; false where the scaler had the step left out.
   bool move(const Rates& rates);
 
@@ -68,7 +75,8 @@ class Learner {
   Loss loss_;
   WeightAverage average_;
   GradientScaler scaler_;
-  at::Generator dropout_generator_;    // on the device
+  at::Generator dropout_generator_;  // on the device
+  StepGraphs graphs_;
   std::vector<std::int64_t> fitting_;  // the images that memory was last seen to be there for
 };
 

@@ -41,7 +41,7 @@ Lists columns_of(const Slots& slots) {
   return lists;
 }
 
-const std::string kPrefix = "trainer.optimizer.";
+constexpr const char* kPrefix = "trainer.optimizer.";
 
 /// The members of a slot with the names under which they are saved.
 template <class Slot>
@@ -218,7 +218,7 @@ void Optimizer::step_rmsprop(const std::vector<Slot*>& slots, const Common& comm
 void Optimizer::save_state(TrainingState& state) const {
   for (const Slot& slot : slots_) {
     for (const auto& [part, tensor] : members_of(slot)) {
-      if (tensor->defined()) state.emplace(kPrefix + part + slot.name, *tensor);
+      if (tensor->defined()) state.emplace(std::string(kPrefix) + part + slot.name, *tensor);
     }
   }
 }
@@ -234,11 +234,13 @@ void Optimizer::load_state(const TrainingState& state) {
                .third = {},
                .steps = {}};
     const auto members = members_of(saved);
-    const auto is_saved = [&](const auto& member) { return state.contains(kPrefix + member.first + slot.name); };
+    const auto is_saved = [&](const auto& member) {
+      return state.contains(std::string(kPrefix) + member.first + slot.name);
+    };
     if (std::ranges::any_of(members, is_saved)) {
       start(saved);  // in the parameter's own memory format, which is what the fused kernels need
       for (const auto& [part, tensor] : members) {
-        if (tensor->defined()) tensor->copy_(entry_of(state, kPrefix + part + slot.name, tensor->sizes()));
+        if (tensor->defined()) tensor->copy_(entry_of(state, std::string(kPrefix) + part + slot.name, tensor->sizes()));
       }
     }
     slot = std::move(saved);

@@ -167,6 +167,14 @@ struct CheckpointPlan {
   std::string metadata;     ///< a JSON object: the file's `__metadata__`
 };
 
+/// Ends a run that no longer gets better, by the validation data's metrics or, without any, the training's.
+struct EarlyStoppingOptions {
+  bool top1 = false;           ///< the top-1 accuracy decides; otherwise the loss
+  std::int64_t patience = 10;  ///< epochs without an improvement that end it, at least 1
+  double min_delta = 0.0;      ///< an improvement is larger than this
+  bool restore_best = true;    ///< model and optimizer end as they were after the best epoch
+};
+
 /// One training run.
 struct FitPlan {
   std::int64_t epochs = 1;
@@ -178,6 +186,7 @@ struct FitPlan {
   /// Features that training cannot change are computed once and kept, where they take no more bytes than this.
   std::int64_t feature_cache_bytes = 0;
   std::optional<CheckpointPlan> checkpoint;
+  std::optional<EarlyStoppingOptions> early_stopping;
 };
 
 }  // namespace densenet

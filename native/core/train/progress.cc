@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <string>
 #include <vector>
 
 namespace densenet {
@@ -44,6 +45,7 @@ void Progress::save_state(TrainingState& state) const {
   state.emplace("trainer.progress.sums", at::tensor(sums, at::kDouble));
   if (epoch_generator.defined()) state.emplace("trainer.generator.epoch", epoch_generator);
   state.insert(schedule.begin(), schedule.end());
+  state.insert(early_stopping.begin(), early_stopping.end());
 }
 
 Progress Progress::from_state(const TrainingState& state) {
@@ -64,6 +66,10 @@ Progress Progress::from_state(const TrainingState& state) {
   if (generator != state.end()) progress.epoch_generator = generator->second.clone();
   const auto schedule = state.find("trainer.schedule");
   if (schedule != state.end()) progress.schedule.emplace("trainer.schedule", schedule->second.clone());
+  const std::string stopping = "trainer.early_stopping.";
+  for (auto entry = state.lower_bound(stopping); entry != state.end() && entry->first.starts_with(stopping); ++entry) {
+    progress.early_stopping.emplace(entry->first, entry->second.clone());
+  }
   return progress;
 }
 

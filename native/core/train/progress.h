@@ -30,9 +30,10 @@ struct Progress {
   double loss = 0.0;  ///< sum over the images
   std::int64_t correct = 0;
   std::int64_t size = 0;
-  std::optional<double> best;  ///< the best epoch's value of what decides
-  at::Tensor epoch_generator;  ///< the data generator's state when this epoch began; undefined before
-  TrainingState schedule;      ///< what the schedule has seen
+  std::optional<double> best;    ///< the best epoch's value of what decides
+  at::Tensor epoch_generator;    ///< the data generator's state when this epoch began; undefined before
+  TrainingState schedule;        ///< what the schedule has seen
+  TrainingState early_stopping;  ///< what early stopping has
 
   void add(const StepResult& result);
   [[nodiscard]] Metrics metrics() const;

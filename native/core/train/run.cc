@@ -58,6 +58,10 @@ Run::Run(const Parts& parts)
   check_shape(progress, shape);
   if (!progress.schedule.empty()) schedule_.load_state(progress.schedule);
   progress.shape = shape;
+  if (parts.plan.early_stopping) {
+    early_stopping_.emplace(*parts.plan.early_stopping);
+    if (!progress.early_stopping.empty()) early_stopping_->load_state(progress.early_stopping);
+  }
   if (parts.plan.checkpoint) open_folder();
 }
 
@@ -85,15 +89,26 @@ Rates Run::rates() const {
 }
 
 bool Run::go() {
-  Progress& progress = parts_.progress;
+  const Progress& progress = parts_.progress;
   // Those of the epochs before, which a run that goes on has not seen.
   for (const Unfreezing& part : parts_.plan.unfreezing) {
     if (part.epoch < progress.epoch) parts_.learner.model().set_trainable(part.prefix, true, false);
   }
-  while (progress.epoch <= parts_.plan.epochs) {
+  while (progress.epoch <= parts_.plan.epochs && !ended_early()) {
     if (stopped() || !train_epoch() || !finish_epoch()) return finish_stopped();
   }
+  finish_early_stopping();
   return finish_average();
+}
+
+void Run::finish_early_stopping() {
+  if (!early_stopping_ || early_stopping_->best_epoch() == 0) return;
+  const std::int64_t epoch = parts_.progress.epoch - 1;
+  parts_.observer.on_early_stopping({.epoch = epoch,
+                                     .best_epoch = early_stopping_->best_epoch(),
+                                     .value = early_stopping_->best_value(),
+                                     .stopped = epoch < parts_.plan.epochs,
+                                     .restored = early_stopping_->restore(parts_.learner)});
 }
 
 bool Run::finish_stopped() {
@@ -222,6 +237,11 @@ bool Run::finish_epoch() {
   if (average.options().kind == AverageOptions::Kind::kStochastic && progress.epoch >= average.options().first_epoch) {
     average.update(parts_.learner.model().network());
   }
+  if (early_stopping_) {
+    early_stopping_->observe(progress.epoch, decisive, parts_.learner);
+    progress.early_stopping.clear();
+    early_stopping_->save_state(progress.early_stopping);
+  }
   const bool best = is_best(decisive);
   progress.begin_next_epoch();
   unsaved_ = true;
@@ -229,7 +249,7 @@ bool Run::finish_epoch() {
   parts_.observer.on_epoch(event);
   if (!folder_) return true;
   const std::int64_t every = parts_.plan.checkpoint->every_epochs;
-  const bool last = event.epoch == parts_.plan.epochs;
+  const bool last = event.epoch == parts_.plan.epochs || ended_early();
   const bool due = every > 0 && (event.epoch % every == 0 || last);
   if (due) {
     save(best);
@@ -267,7 +287,7 @@ bool Run::finish_average() {
   WeightAverage& average = parts_.learner.average();
   if (average.options().kind != AverageOptions::Kind::kStochastic || !average.begun() || average.ready()) return true;
   const torch::NoGradGuard no_grad;
-  NetworkImpl& network = parts_.learner.model().network();
+  const NetworkImpl& network = parts_.learner.model().network();
   WeightAverage::Use use(average, network);
   NormAveraging norms(network);
   BatchSource& images = parts_.train.images();

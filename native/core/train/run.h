@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/train/checkpoint_folder.h"
+#include "core/train/early_stopping.h"
 #include "core/train/learner.h"
 #include "core/train/metrics.h"
 #include "core/train/options.h"
@@ -42,6 +43,15 @@ struct CheckpointEvent {
   bool best = false;  ///< whether this was the best epoch so far, and best.safetensors is its too
 };
 
+/// At the end of a run with early stopping, if any epoch came to a number.
+struct EarlyStoppingEvent {
+  std::int64_t epoch = 0;  ///< the last that was trained
+  std::int64_t best_epoch = 0;
+  double value = 0.0;     ///< the best epoch's, of what decides
+  bool stopped = false;   ///< whether the run ended before its last epoch
+  bool restored = false;  ///< whether the model is as it was after the best epoch
+};
+
 /// Whoever follows a run; called on the thread that trains.
 class FitObserver {
  public:
@@ -55,6 +65,7 @@ class FitObserver {
   virtual void on_step(const StepEvent& event) = 0;
   virtual void on_epoch(const EpochEvent& event) = 0;
   virtual void on_checkpoint(const CheckpointEvent& event) = 0;
+  virtual void on_early_stopping(const EarlyStoppingEvent& event) = 0;
 
   /// Between two steps: the time for whatever else waits for the model.
   virtual void pause() = 0;
@@ -101,11 +112,14 @@ class Run {
   /// Takes batch norm's statistics of a plain average's own features. Returns false when it was stopped.
   bool finish_average();
   bool finish_stopped();
+  [[nodiscard]] bool ended_early() const { return early_stopping_ && early_stopping_->enough(); }
+  void finish_early_stopping();
   bool is_best(const Metrics& metrics);
   void save(bool best);
 
   Parts parts_;
   Schedule schedule_;
+  std::optional<EarlyStopping> early_stopping_;
   std::optional<CheckpointFolder> folder_;
   bool unsaved_ = false;  // whether anything was trained since the last checkpoint
   Clock::time_point epoch_start_;

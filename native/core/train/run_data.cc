@@ -6,7 +6,9 @@
 
 #include "core/data/feed_batches.h"
 #include "core/data/images.h"
+#include "core/data/prefetch.h"
 #include "core/model/network.h"
+#include "core/runtime/cuda_switches.h"
 #include "core/runtime/tensor_copy.h"
 #include "core/train/evaluate.h"
 #include "core/train/feature_cache.h"
@@ -30,6 +32,10 @@ RunData::RunData(const Dataset& dataset, std::int64_t batch_size, std::int64_t s
     : labels_(view_of(dataset.labels)), batch_size_(batch_size), smallest_(smallest), device_(device) {
   if (dataset.feed) {
     images_ = std::make_unique<FeedBatches>(dataset.feed, labels_, batch_size, smallest, device, patience);
+  } else if (device.is_cuda() && is_switched_on("prefetch")) {
+    const c10::Device host(c10::kCPU);
+    ahead_of_ = std::make_unique<TensorBatches>(view_of(dataset.images), labels_, batch_size, smallest, host);
+    images_ = std::make_unique<Prefetcher>(*ahead_of_, device);
   } else {
     images_ = std::make_unique<TensorBatches>(view_of(dataset.images), labels_, batch_size, smallest, device);
   }

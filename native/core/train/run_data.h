@@ -39,6 +39,7 @@ class RunData {
   std::int64_t batch_size_;
   std::int64_t smallest_;
   c10::Device device_;
+  std::unique_ptr<BatchSource> ahead_of_;  // whose batches `images_` brings to the device ahead of time; may be empty
   std::unique_ptr<BatchSource> images_;
   std::optional<TensorBatches> features_;
 };

@@ -68,8 +68,10 @@ double Schedule::rate_at(double base, std::int64_t moment) const {
     case ScheduleOptions::Kind::kConstant:
     case ScheduleOptions::Kind::kPlateau:
       return base;
-    case ScheduleOptions::Kind::kStep:
-      return base * std::pow(options_.gamma, static_cast<double>(moment / options_.step_size));
+    case ScheduleOptions::Kind::kStep: {
+      const std::int64_t drops = moment / options_.step_size;
+      return base * std::pow(options_.gamma, static_cast<double>(drops));
+    }
     case ScheduleOptions::Kind::kMultiStep: {
       const auto passed = std::ranges::count_if(options_.milestones, [&](std::int64_t one) { return one <= moment; });
       return base * std::pow(options_.gamma, static_cast<double>(passed));

@@ -108,6 +108,11 @@ std::optional<Evaluation> Trainer::evaluate(const DatasetPtr& dataset, std::int6
   return evaluate_dataset(learner.model(), *dataset, batch_size, options, stop);
 }
 
+std::optional<RateCurve> Trainer::find_learning_rate(const DatasetPtr& dataset, const RateSearch& search,
+                                                     const std::function<bool()>& stop) {
+  return densenet::find_learning_rate(state_->learner.shared_model(), state_->options, *dataset, search, stop);
+}
+
 void Trainer::save(const std::string& path, const std::string& metadata) const {
   const State& state = *state_;
   write_verified(path, metadata, training_state(state.learner, state.progress, state.data_generator));

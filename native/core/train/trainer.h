@@ -12,6 +12,7 @@
 #include "core/train/learner.h"
 #include "core/train/metrics.h"
 #include "core/train/options.h"
+#include "core/train/rate_finder.h"
 #include "core/train/run.h"
 
 namespace densenet {
@@ -39,12 +40,16 @@ class Trainer {
   std::optional<Evaluation> evaluate(const DatasetPtr& dataset, std::int64_t batch_size,
                                      const EvaluationOptions& options, const std::function<bool()>& stop);
 
+  /// See find_learning_rate; with the trainer's options, whose optimizer it leaves alone.
+  std::optional<RateCurve> find_learning_rate(const DatasetPtr& dataset, const RateSearch& search,
+                                              const std::function<bool()>& stop);
+
   /// Writes all that decides how training goes on, between two steps or after a run.
   /// @param metadata A JSON object.
   void save(const std::string& path, const std::string& metadata) const;
 
-  /// Takes a checkpoint: all or nothing. Throws ERR_FILE_FORMAT for one that is damaged, ERR_CHECKPOINT_MISMATCH for
-  /// one of another model or trainer. Returns how far it had come.
+  /// Takes a checkpoint, which was verified before: all or nothing. Throws ERR_CHECKPOINT_MISMATCH for one of another
+  /// model or trainer. Returns how far it had come.
   const Progress& resume(const std::string& path, std::span<const TensorEntry> entries);
 
   /// Writes a file of the model's pieces with the averaged weights, or the model's own where there are none.

@@ -9,7 +9,7 @@ namespace densenet {
 
 namespace {
 
-const std::string kPrefix = "trainer.average.";
+constexpr const char* kPrefix = "trainer.average.";
 
 bool same_shapes(const std::vector<StateEntry>& a, const std::vector<StateEntry>& b) {
   if (a.size() != b.size()) return false;
@@ -80,13 +80,13 @@ void WeightAverage::Use::statistics_taken() {
 void WeightAverage::save_state(TrainingState& state) const {
   if (options_.kind == AverageOptions::Kind::kNone) return;
   const std::vector<std::int64_t> counts{count_, fresh_ ? 1 : 0};
-  state.emplace(kPrefix + "count", at::tensor(counts, at::kLong));
+  state.emplace(std::string(kPrefix) + "count", at::tensor(counts, at::kLong));
   for (const StateEntry& entry : entries_) state.emplace(kPrefix + entry.name, entry.tensor);
 }
 
 void WeightAverage::load_state(const TrainingState& state, const NetworkImpl& network) {
   if (options_.kind == AverageOptions::Kind::kNone) return;
-  const at::Tensor counts = entry_of(state, kPrefix + "count", {2}).to(at::kCPU, at::kLong);
+  const at::Tensor counts = entry_of(state, std::string(kPrefix) + "count", {2}).to(at::kCPU, at::kLong);
   const auto count = counts[0].item<std::int64_t>();
   std::vector<StateEntry> entries;
   if (count > 0) {

@@ -1,0 +1,65 @@
+#include "core/data/prefetch.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include <utility>
+
+namespace densenet {
+
+Prefetcher::Prefetcher(BatchSource& source, c10::Device device) : source_(source), device_(device) {
+  if (!device.is_cpu()) stream_ = c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device);
+}
+
+Prefetcher::~Prefetcher() {
+  if (coming_.valid()) coming_.wait();  // it reads the source, which may go next
+}
+
+void Prefetcher::start_epoch(const at::Tensor& order) {
+  if (coming_.valid()) coming_.wait();
+  coming_ = {};
+  source_.start_epoch(order);
+  position_ = 0;
+}
+
+void Prefetcher::skip() {
+  if (coming_.valid()) {
+    next();
+  } else {
+    source_.skip();
+    position_ = source_.position();
+  }
+}
+
+void Prefetcher::start_next() {
+  coming_ = std::async(std::launch::async, [this] { return bring(); });
+}
+
+Prefetcher::Brought Prefetcher::bring() const {
+  std::optional<Batch> batch = source_.next();
+  const std::int64_t position = source_.position();
+  if (!batch || !stream_) return {.batch = std::move(batch), .position = position};
+  const c10::StreamGuard on_stream(*stream_);
+  batch->images = batch->images.pin_memory().to(device_, batch->images.scalar_type(), /*non_blocking=*/true);
+  batch->labels = batch->labels.pin_memory().to(device_, batch->labels.scalar_type(), /*non_blocking=*/true);
+  stream_->synchronize();  // this thread's time is free; the caller's next step is still running
+  return {.batch = std::move(batch), .position = position};
+}
+
+std::optional<Batch> Prefetcher::next() {
+  if (!coming_.valid()) start_next();
+  auto [batch, position] = coming_.get();
+  position_ = position;
+  if (!batch) return batch;
+  start_next();
+  if (stream_) {
+    // Allocated on the side stream: its memory must not go back there before the current stream is done with it.
+    const c10::Stream current = c10::impl::VirtualGuardImpl(device_.type()).getStream(device_);
+    batch->images.record_stream(current);
+    batch->labels.record_stream(current);
+  }
+  return batch;
+}
+
+}  // namespace densenet

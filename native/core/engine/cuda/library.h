@@ -1,0 +1,43 @@
+#pragma once
+
+#include <string>
+
+#include "core/engine/cuda/kernels.h"
+#include "cuda/kernels.h"
+
+namespace densenet::engine::cuda {
+
+/// The kernels behind a table of the library's (native/cuda/kernels.h).
+class LibraryKernels final : public Kernels {
+ public:
+  explicit LibraryKernels(const DensenetKernels& table) : table_(table) {}
+
+  void append(const at::Tensor& x, const DropMask& mask, const at::Tensor& out, const Moments& into) const override;
+  void norm_relu(const at::Tensor& x, const NormVectors& norm, const at::Tensor& out) const override;
+  at::Tensor norm_relu_backward(const at::Tensor& dy, const at::Tensor& x, const NormVectors& norm,
+                                const at::Tensor& mean, const at::Tensor& gradient, bool accumulate) const override;
+  void correct(const at::Tensor& gradient, const at::Tensor& x, const Correction& correction, const at::Tensor& mean,
+               const DropMask& mask, const at::Tensor& out) const override;
+  [[nodiscard]] NormVectors prepare_norm(const NormParts& norm, const Moments& moments,
+                                         std::int64_t rows) const override;
+  VectorGradients finish_norm(const NormParts& norm, const Moments& moments, const at::Tensor& sums, std::int64_t rows,
+                              const Correction& correction) const override;
+  void product(const at::Tensor& x, const NormVectors& norm, const at::Tensor& weight, const at::Tensor& bias,
+               const DropMask& mask, const at::Tensor& out, const Moments* into) const override;
+
+ private:
+  /// Makes the tensor's device this thread's and gives its current stream.
+  [[nodiscard]] void* stream_of(const at::Tensor& tensor) const;
+  void check(int error, const char* kernel) const;
+
+  const DensenetKernels& table_;
+};
+
+/// The library that lies beside the core, opened once; null with a reason where there is none or it cannot be used.
+struct KernelLibrary {
+  std::shared_ptr<const Kernels> kernels;
+  std::string reason;
+};
+const KernelLibrary& kernel_library();
+
+}  // namespace densenet::engine::cuda

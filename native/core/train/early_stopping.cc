@@ -1,0 +1,62 @@
+#include "core/train/early_stopping.h"
+
+#include <ATen/ATen.h>
+
+#include <string>
+#include <vector>
+
+namespace densenet {
+
+namespace {
+
+const std::string kPrefix = "trainer.early_stopping.";
+const std::string kCounts = kPrefix + "counts";
+const std::string kBest = kPrefix + "best.";
+
+}  // namespace
+
+void EarlyStopping::observe(std::int64_t epoch, const Metrics& metrics, const Learner& learner) {
+  last_epoch_ = epoch;
+  const double value = options_.top1 ? metrics.top1 : metrics.loss;
+  const double gain = options_.top1 ? value - best_value_ : best_value_ - value;
+  // Where there is no best yet, any number is one; NaN never is.
+  if (best_epoch_ == 0 ? value != value : !(gain > options_.min_delta)) {
+    waited_ += 1;
+    return;
+  }
+  best_value_ = value;
+  best_epoch_ = epoch;
+  waited_ = 0;
+  if (!options_.restore_best) return;
+  best_.clear();
+  learner.save_state(best_);
+  for (auto& [name, tensor] : best_) tensor = tensor.detach().clone();
+}
+
+bool EarlyStopping::restore(Learner& learner) const {
+  if (best_.empty()) return false;
+  if (best_epoch_ != last_epoch_) learner.load_state(best_);
+  return true;
+}
+
+void EarlyStopping::save_state(TrainingState& state) const {
+  const std::vector<double> counts{best_value_, static_cast<double>(best_epoch_), static_cast<double>(last_epoch_),
+                                   static_cast<double>(waited_)};
+  state.emplace(kCounts, at::tensor(counts, at::kDouble));
+  for (const auto& [name, tensor] : best_) state.emplace(kBest + name, tensor);
+}
+
+void EarlyStopping::load_state(const TrainingState& state) {
+  const at::Tensor counts = entry_of(state, kCounts, {4}).to(at::kCPU, at::kDouble).contiguous();
+  const double* values = counts.const_data_ptr<double>();
+  best_value_ = values[0];
+  best_epoch_ = static_cast<std::int64_t>(values[1]);
+  last_epoch_ = static_cast<std::int64_t>(values[2]);
+  waited_ = static_cast<std::int64_t>(values[3]);
+  best_.clear();
+  for (auto entry = state.lower_bound(kBest); entry != state.end() && entry->first.starts_with(kBest); ++entry) {
+    best_.emplace(entry->first.substr(kBest.size()), entry->second);
+  }
+}
+
+}  // namespace densenet

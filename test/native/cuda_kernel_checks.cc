@@ -1,0 +1,210 @@
+#include "cuda_kernel_checks.h"
+
+#include <ATen/ATen.h>
+
+#include <functional>
+#include <vector>
+
+#include "core/engine/cuda/library.h"
+#include "core/engine/cuda/matrix.h"
+#include "device.cuh"
+#include "plain_kernels.h"
+
+namespace {
+
+using densenet::engine::DropMask;
+using densenet::engine::NormParts;
+namespace device = densenet::engine::cuda;
+namespace emulation = densenet::cuda::emulation;
+
+struct Size {
+  std::int64_t rows;
+  std::int64_t channels;
+  std::int64_t offset;  ///< of the first channel in rows that are wider
+};
+
+/// Whole packs, packs of four, single values; slices that are not aligned; one row more than a part; several parts.
+const std::vector<Size> kSizes{{300, 64, 0}, {129, 36, 0}, {65, 12, 28}, {70, 7, 3},
+                               {64, 1, 0},   {5, 264, 8},  {2, 3, 0}};
+
+at::Tensor matrix(const Size& size, at::ScalarType type) {
+  const at::Tensor all = device::make_matrix(size.rows, size.channels + size.offset, at::TensorOptions().dtype(type));
+  all.copy_(at::randn(all.sizes()).mul_(1.5).add_(0.7));
+  return all.narrow(1, size.offset, size.channels);
+}
+
+at::Tensor vector(std::int64_t length, double offset) { return at::randn({length}).mul_(0.3).add_(offset); }
+
+NormParts make_norm(std::int64_t channels) {
+  return {.weight = vector(channels, 1.0).requires_grad_(),
+          .bias = vector(channels, 0.0).requires_grad_(),
+          .running_mean = vector(channels, 0.0),
+          .running_variance = vector(channels, 2.0),
+          .batches = at::full({}, 3, at::kLong),
+          .epsilon = 1e-5,
+          .momentum = 0.1};
+}
+
+NormParts copy(const NormParts& norm) {
+  NormParts other = norm;
+  other.running_mean = norm.running_mean.clone();
+  other.running_variance = norm.running_variance.clone();
+  other.batches = norm.batches.clone();
+  return other;
+}
+
+DropMask make_mask(std::int64_t rows, std::int64_t channels) {
+  return {.bytes = at::rand({rows, channels}).gt(0.3).to(at::kByte), .scale = 1.0 / 0.7};
+}
+
+/// What a check's work leaves: every tensor that it wrote.
+using Outcome = std::vector<at::Tensor>;
+using Work = std::function<Outcome(const device::Kernels&)>;
+
+class Checks {
+ public:
+  explicit Checks(Report report) : report_(report) {}
+
+  /// Holds the emulated kernels against the plain ones, and against themselves with the threads' turns reversed.
+  void check(const std::string& name, double tolerance, const Work& work) const {
+    const Outcome plain = work(plain_);
+    const Outcome found = work(emulated_);
+    emulation::run_backwards(true);
+    const Outcome reversed = work(emulated_);
+    emulation::run_backwards(false);
+    double largest = 0.0;
+    bool same = true;
+    for (std::size_t index = 0; index < plain.size(); ++index) {
+      const at::Tensor truth = plain[index].to(at::kDouble);
+      const double scale = std::max(truth.abs().max().item<double>(), 1e-6);
+      const double off = (found[index].to(at::kDouble) - truth).abs().max().item<double>() / scale;
+      largest = std::max(largest, std::isnan(off) ? INFINITY : off);
+      same = same && at::equal(found[index], reversed[index]);
+    }
+    report_("kernel " + name, largest <= tolerance, largest);
+    report_("order of threads, " + name, same, 0.0);
+  }
+
+ private:
+  Report report_;
+  PlainKernels plain_;
+  device::LibraryKernels emulated_{*densenet_cuda_kernels()};
+};
+
+/// One step of the type: where the plain result lies on the edge of two roundings the other may be right.
+double rounding(at::ScalarType type) {
+  if (type == at::kBFloat16) return 1.0 / 128;
+  return type == at::kHalf ? 1.0 / 1024 : 3e-6;
+}
+
+void check_passes(const Checks& checks, const Size& size, at::ScalarType type, const std::string& suffix) {
+  const at::Tensor x = matrix(size, type);
+  const at::Tensor dy = matrix({size.rows, size.channels, 0}, type);
+  const NormParts norm = make_norm(size.channels);
+  const device::NormVectors vectors{.scale = vector(size.channels, 1.0), .shift = vector(size.channels, 0.0)};
+  const at::Tensor mean = vector(size.channels, 0.7);
+  const device::Moments moments = [&] {
+    device::Moments made;
+    made.mean = mean;
+    made.variance = vector(size.channels, 2.0);
+    return made;
+  }();
+  const auto out_like = [&] { return matrix(size, type).zero_(); };
+  const double step = rounding(type);
+
+  for (const bool drops : {false, true}) {
+    const DropMask mask = drops ? make_mask(size.rows, size.channels) : DropMask{};
+    const std::string name = drops ? " with dropout" : "";
+    checks.check("append" + name + suffix, step, [&](const device::Kernels& kernels) {
+      const device::Moments into(size.channels, x.options());
+      const at::Tensor out = out_like();
+      kernels.append(dy, mask, out, into);
+      return Outcome{out, into.mean, into.variance};
+    });
+    checks.check("correct" + name + suffix, step, [&](const device::Kernels& kernels) {
+      device::Correction correction(size.channels, x.options());
+      correction.p.copy_(mean);
+      correction.q.copy_(moments.variance);
+      const at::Tensor out = out_like();
+      kernels.correct(dy, x, correction, mean, mask, out);
+      return Outcome{out};
+    });
+  }
+  checks.check("norm_relu" + suffix, step, [&](const device::Kernels& kernels) {
+    const at::Tensor out = out_like();
+    kernels.norm_relu(x, vectors, out);
+    return Outcome{out};
+  });
+  for (const bool accumulate : {false, true}) {
+    checks.check("norm_relu_backward" + std::string(accumulate ? ", adding" : "") + suffix, step,
+                 [&](const device::Kernels& kernels) {
+                   const at::Tensor gradient = dy.clone();
+                   const at::Tensor sums = kernels.norm_relu_backward(dy, x, vectors, mean, gradient, accumulate);
+                   const device::Correction correction(size.channels, x.options());
+                   const auto found = kernels.finish_norm(norm, moments, sums, size.rows, correction);
+                   return Outcome{gradient, found.weight, found.bias, correction.p, correction.q};
+                 });
+  }
+  checks.check("prepare_norm" + suffix, 3e-6, [&](const device::Kernels& kernels) {
+    const NormParts own = copy(norm);
+    const auto made = kernels.prepare_norm(own, moments, size.rows);
+    return Outcome{made.scale, made.shift, own.running_mean, own.running_variance, own.batches};
+  });
+}
+
+struct ProductSize {
+  std::int64_t rows;
+  std::int64_t depth;
+  std::int64_t columns;
+};
+
+void check_product(const Checks& checks, const ProductSize& size, at::ScalarType type, const std::string& suffix) {
+  const at::Tensor x = matrix({size.rows, size.depth, 0}, type);
+  const device::NormVectors vectors{.scale = vector(size.depth, 1.0), .shift = vector(size.depth, 0.0)};
+  const at::Tensor weight = at::randn({size.columns, size.depth}).div_(8.0).to(type);
+  const DropMask mask = make_mask(size.rows, size.columns);
+  const at::Tensor bias = vector(size.columns, 0.0);
+  const auto name =
+      " " + std::to_string(size.rows) + "x" + std::to_string(size.depth) + "x" + std::to_string(size.columns) + suffix;
+  // A sum in another order may fall on the other side of an edge of rounding.
+  const double step = type == at::kFloat ? 1e-5 : rounding(type);
+  const auto run = [&](const at::Tensor& added, const DropMask& dropped, bool measured) {
+    return [&, added, dropped, measured](const device::Kernels& kernels) {
+      const at::Tensor out = device::make_matrix(size.rows, size.columns, x.options());
+      const device::Moments into(size.columns, x.options());
+      kernels.product(x, vectors, weight, added, dropped, out, measured ? &into : nullptr);
+      return measured ? Outcome{out, into.mean, into.variance} : Outcome{out};
+    };
+  };
+  checks.check("product" + name, step, run({}, {}, true));
+  checks.check("product with dropout" + name, step, run({}, mask, true));
+  checks.check("product in evaluation" + name, step, run(bias, {}, false));
+}
+
+/// A variance of 1 beside a mean of 3000: E[x²] − E[x]² in float would lose it.
+void check_offset(const Checks& checks) {
+  const at::Tensor x = at::randn({700, 16}).add_(3000.0);
+  checks.check("append far from zero", 1e-4, [&](const device::Kernels& kernels) {
+    const device::Moments into(16, x.options());
+    kernels.append(x, {}, at::empty_like(x), into);
+    return Outcome{into.variance};
+  });
+}
+
+}  // namespace
+
+void check_kernels(Report report) {
+  at::manual_seed(5);
+  const Checks checks(report);
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kHalf}) {
+    const std::string suffix = std::string(", ") + at::toString(type);
+    for (const Size& size : kSizes) {
+      check_passes(checks, size, type, " " + std::to_string(size.rows) + "x" + std::to_string(size.channels) + suffix);
+    }
+    for (const ProductSize& size : std::vector<ProductSize>{
+             {130, 64, 128}, {300, 96, 136}, {128, 40, 48}, {65, 36, 48}, {70, 7, 5}, {2, 1, 1}, {140, 33, 150}}) {
+      check_product(checks, size, type, suffix);
+    }
+  }
+  check_offset(checks);
+}

@@ -1,0 +1,7 @@
+/// The CUDA kernels, compiled for the host.
+
+#include "norm.cu"
+#include "product.cu"
+#include "statistics.cu"
+#include "table.cu"
+#include "vectors.cu"
