@@ -125,7 +125,7 @@ async function detect(place: string): Promise<NonNullable<DataOptions['type']>> 
   if (!status?.isDirectory())
     throw new DenseNetError(
       'ERR_FILE',
-      `data must be "digits", a folder or a CSV file that is there; ${place} is none of them.${didYouMean(place, ['digits'])}`,
+      `${place} cannot be read: data are "digits", a folder, or a CSV file.${didYouMean(place, ['digits'])}`,
     );
   const names = await readdir(place);
   if (names.includes('data_batch_1.bin') || names.includes('cifar-10-batches-bin')) return 'cifar10';

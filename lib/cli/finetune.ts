@@ -99,9 +99,11 @@ async function finetune(given: FinetuneOptions, command: Command): Promise<void>
         `${count(trainSet.size)} pictures, testing on ${count(testSet.size)} others.\n`,
     );
   const augment = options.augment === undefined ? augmentation(model, options) : toTransforms(asList(options.augment));
+  // A recipe that is refused leaves no folder behind.
+  const whole = new Trainer(model, wholeRecipe(options));
   const folder = await RunFolder.open(options.out, { ...options, command: 'finetune', data, augment }, model.device);
   try {
-    await tune(model, { trainSet, testSet, augment, folder }, options);
+    await tune(model, { trainSet, testSet, augment, folder, whole }, options);
   } finally {
     folder.close();
   }
@@ -112,6 +114,8 @@ interface Tuning {
   testSet: Dataset;
   augment: Transform[];
   folder: RunFolder;
+  /** Of the whole network. */
+  whole: Trainer;
 }
 
 async function tune(model: DenseNet, tuning: Tuning, options: FinetuneOptions): Promise<void> {
@@ -168,13 +172,21 @@ function checkClasses(folder: string, { classes, labels }: Dataset): void {
     );
 }
 
+function wholeRecipe({ lr, layerDecay, seed }: FinetuneOptions): TrainerOptions {
+  return {
+    optimizer: { type: 'sgd', lr, momentum: 0.9, nesterov: true, weightDecay: 1e-4, layerDecay },
+    schedule: { type: 'cosine' },
+    seed,
+  };
+}
+
 /** The classifier alone, then everything. Returns whether it was interrupted. */
 async function train(
   model: DenseNet,
-  { trainSet, testSet: validation, augment, folder }: Tuning,
+  { trainSet, testSet: validation, augment, folder, whole }: Tuning,
   options: FinetuneOptions,
 ): Promise<boolean> {
-  const { headEpochs, epochs, batchSize, lr, layerDecay, seed, json, balanced } = options;
+  const { headEpochs, epochs, batchSize, seed, json, balanced } = options;
   const shown = { json, onEvent: (event: TrainingEvent) => folder.log(event) };
   const shuffle = balanced ? { shuffle: 'balanced' as const } : {};
   if (headEpochs > 0) {
@@ -185,13 +197,8 @@ async function train(
   }
   if (epochs === 0) return false;
   model.unfreeze();
-  const recipe: TrainerOptions = {
-    optimizer: { type: 'sgd', lr, momentum: 0.9, nesterov: true, weightDecay: 1e-4, layerDecay },
-    schedule: { type: 'cosine' },
-    seed,
-  };
   const plan = { epochs, batchSize, validation, augment, ...shuffle };
-  return (await follow(new Trainer(model, recipe), trainSet, plan, shown)).interrupted;
+  return (await follow(whole, trainSet, plan, shown)).interrupted;
 }
 
 function augmentation(model: DenseNet, { flip }: FinetuneOptions): Transform[] {

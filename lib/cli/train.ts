@@ -12,6 +12,7 @@ import { Trainer } from '../training/trainer';
 import type { Evaluation } from '../training/evaluation';
 import type { History } from '../training/events';
 import type { TrainerOptions } from '../training/options';
+import { typedArrayKind } from '../validate';
 import {
   dataOption,
   deviceOption,
@@ -97,12 +98,18 @@ async function train(given: TrainOptions, command: Command): Promise<void> {
     device: options.device,
     seed: options.seed,
   });
+  // A recipe that is refused leaves no folder behind.
+  const trainer = new Trainer(network, {
+    ...recipe.trainer(options),
+    ...(several(trainSet) && { loss: 'binaryCrossEntropy' }),
+    ...options.trainer,
+  });
   const out = options.out ?? path.join('runs', path.parse(data.path).name);
   const settings = { ...options, command: 'train', data, model, augment };
   const folder =
     options.resume === undefined ? await RunFolder.open(out, settings, network.device) : RunFolder.resume(out);
   try {
-    await run(network, { trainSet, validation, augment, folder, digits: data.path === 'digits', recipe }, options);
+    await run(network, { trainSet, validation, augment, folder, digits: data.path === 'digits', trainer }, options);
   } finally {
     folder.close();
   }
@@ -130,19 +137,13 @@ interface Training {
   augment: ReturnType<typeof toTransforms>;
   folder: RunFolder;
   digits: boolean;
-  recipe: Pick<typeof defaultRecipe, 'trainer'>;
+  trainer: Trainer;
 }
 
 async function run(model: DenseNet, training: Training, options: TrainOptions): Promise<void> {
-  const { trainSet, validation, augment, folder, digits, recipe } = training;
+  const { trainSet, validation, augment, folder, digits, trainer } = training;
   const { epochs, batchSize, balanced, json } = options;
   if (!json) await introduce(model, trainSet, validation, digits);
-  const several = Object.prototype.toString.call(trainSet.labels) === '[object Float32Array]';
-  const trainer = new Trainer(model, {
-    ...recipe.trainer(options),
-    ...(several && { loss: 'binaryCrossEntropy' }),
-    ...options.trainer,
-  });
   const checkpoints = checkpointsOf(folder.path);
   if (options.resume !== undefined) await goOn(trainer, folder, json);
   const plan = {
@@ -175,6 +176,8 @@ async function run(model: DenseNet, training: Training, options: TrainOptions): 
   }
   if (interrupted) process.exitCode = 130;
 }
+
+const several = ({ labels }: Dataset): boolean => typedArrayKind(labels) === 'Float32Array';
 
 async function goOn(trainer: Trainer, folder: RunFolder, json: boolean): Promise<void> {
   const { epoch, step, skipped } = await trainer.resume(checkpointsOf(folder.path));

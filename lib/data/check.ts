@@ -39,11 +39,11 @@ function checkStreamed(name: string, dataset: StreamedDataset, channels: number 
 function checkLabels(name: string, { labels, size, classes }: LabelledImages): void {
   if (!isArrayOf(classes, (item) => typeof item === 'string'))
     throw invalidArgument(`${name}.classes`, 'an array of names', classes);
-  const several = typedArrayKind(labels) === 'Float32Array' && labels.length === size * classes.length;
+  const several = typedArrayKind(labels) === 'Float32Array' && labels.length > 0 && labels.length % size === 0;
   if (!several && (typedArrayKind(labels) !== 'Int32Array' || labels.length !== size))
     throw invalidArgument(
       `${name}.labels`,
-      `an Int32Array of ${size} class indices, one an image, or a Float32Array of ${size}×${classes.length} targets`,
+      `an Int32Array of ${size} class indices, one an image, or a Float32Array of ${size}×classes targets`,
       labels,
     );
 }

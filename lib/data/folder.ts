@@ -3,9 +3,15 @@ import path from 'node:path';
 import { checkInteger, checkNumber, checkString } from '../validate';
 import type { ArrayDataset, Dataset, StreamedDataset } from './dataset';
 import { cannotRead } from './faults';
-import { checkPictureSet, checkSetOptions, checkWantedClasses, type PictureSetOptions } from './picture-options';
-import { chooseFrom, type PictureList } from './picture-list';
-import { readList } from './read-list';
+import {
+  checkPictureSet,
+  checkSetOptions,
+  checkWantedClasses,
+  type PictureSetOptions,
+  type PictureSetPlan,
+} from './picture-options';
+import { chooseFrom, refuseFaultyList, type PictureList } from './picture-list';
+import { readList, readParts } from './read-list';
 import { partition } from './split';
 
 /** Options of {@link imageFolder}. */
@@ -99,15 +105,19 @@ export async function imageFolders(
   const { holdOut = 0.2, seed = 0 } = given;
   checkNumber('holdOut', holdOut, 0, 1, true);
   checkInteger('seed', seed, 0, 0xffffffff);
-  const { train, validation } = await listParts(folder, checkWantedClasses(given.classes, 'of folders'), holdOut, seed);
-  return { train: await readList(train, plan), validation: await readList(validation, plan) };
+  const { train, validation } = await listParts(folder, checkWantedClasses(given.classes, 'of folders'), {
+    holdOut,
+    seed,
+    plan,
+  });
+  const [first, second] = await readParts(folder, [train, validation], plan);
+  return { train: first, validation: second };
 }
 
 async function listParts(
   folder: string,
   wanted: string[] | undefined,
-  holdOut: number,
-  seed: number,
+  { holdOut, seed, plan }: { holdOut: number; seed: number; plan: PictureSetPlan },
 ): Promise<TrainAndValidation<PictureList>> {
   const folders = await folderNames(folder);
   const held = validationNames.find((name) => folders.includes(name));
@@ -117,9 +127,9 @@ async function listParts(
   }
   // A folder "train" on its own holds the classes, and is not the only one.
   const list = await listFolder(folders.join() === 'train' ? path.join(folder, 'train') : folder, wanted);
-  if (list.faults.length > 0) return { train: list, validation: list };
-  const [first, second] = partition(list.labels, list.classes.length, 1 - holdOut, seed);
-  // What is wrong is told once, of the part that is decoded first.
+  // What is wrong with the list is told before it is split.
+  await refuseFaultyList(list, plan);
+  const [first, second] = partition(list.labels, list.files.length, list.classes.length, 1 - holdOut, seed);
   return { train: chooseFrom(list, first), validation: { ...chooseFrom(list, second), broken: [] } };
 }
 

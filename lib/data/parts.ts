@@ -49,7 +49,7 @@ export function split<Set extends Dataset>(dataset: Set, fraction: number, optio
   checkNumber('fraction', fraction, 0, 1, true);
   const { seed } = checkOptions('options', options, ['seed']);
   if (seed !== undefined) checkInteger('seed', seed, 0, 0xffffffff);
-  const [first, second] = partition(dataset.labels, dataset.classes.length, fraction, seed);
+  const [first, second] = partition(dataset.labels, dataset.size, dataset.classes.length, fraction, seed);
   return [subset(dataset, first), subset(dataset, second)];
 }
 

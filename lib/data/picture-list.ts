@@ -83,6 +83,18 @@ export function pictureFault(error: unknown): DenseNetError {
   throw toDenseNetError(error);
 }
 
+/** Where broken pictures are refused: throws with all of them, or passes them on while some are `kept`. */
+export function refuseBroken(
+  { place }: PictureList,
+  plan: PictureSetPlan,
+  faults: readonly string[],
+  kept: number,
+): void {
+  if (plan.broken === 'skip') return;
+  if (plan.onBroken === undefined || kept === 0) refuseFaults(place, faults, SKIP_ADVICE);
+  else plan.onBroken(faults);
+}
+
 /** Decodes the pictures of a list in order, into memory. */
 export async function decodeList(list: PictureList, plan: PictureSetPlan): Promise<ArrayDataset> {
   await refuseFaultyList(list, plan);
@@ -106,7 +118,7 @@ export async function decodeList(list: PictureList, plan: PictureSetPlan): Promi
     }
     onProgress?.(Math.min(start + AT_ONCE, list.files.length), list.files.length);
   }
-  if (broken === 'refuse') refuseFaults(list.place, faults, SKIP_ADVICE);
+  refuseBroken(list, plan, faults, kept.length);
   if (kept.length === 0) throw new DenseNetError('ERR_DATASET', `${list.place} holds no picture that can be read.`);
   const size = kept.length;
   return {

@@ -40,6 +40,8 @@ export interface PictureSetPlan {
   decode: 'now' | 'ahead';
   cache: CacheOption;
   broken: 'refuse' | 'skip';
+  /** Told of broken pictures in the place of an error, by whoever refuses them later. */
+  onBroken?: (faults: readonly string[]) => void;
   onProgress: ((done: number, total: number) => void) | undefined;
   signal: AbortSignal | undefined;
 }

@@ -1,9 +1,16 @@
 import { DenseNetError, isDenseNetError } from '../errors';
 import type { StreamedDataset } from './dataset';
-import { refuseFaults } from './faults';
 import { readPicture } from './picture';
 import { makeCache } from './picture-cache';
-import { chooseFrom, inspectAll, pictureFault, refuseFaultyList, SKIP_ADVICE, type PictureList } from './picture-list';
+import {
+  chooseFrom,
+  inspectAll,
+  pictureFault,
+  refuseBroken,
+  refuseFaultyList,
+  SKIP_ADVICE,
+  type PictureList,
+} from './picture-list';
 import type { PictureSetPlan } from './picture-options';
 
 /**
@@ -16,8 +23,8 @@ export async function streamList(list: PictureList, plan: PictureSetPlan): Promi
   const { form, broken, signal } = plan;
   const found = await inspectAll(list.files, form.limitInputPixels, signal, plan.onProgress);
   const faults = [...list.broken, ...found.values()];
-  if (broken === 'refuse') refuseFaults(list.place, faults, SKIP_ADVICE);
   const kept = [...list.files.keys()].filter((index) => !found.has(index));
+  refuseBroken(list, plan, faults, kept.length);
   if (kept.length === 0) throw new DenseNetError('ERR_DATASET', `${list.place} holds no picture that can be read.`);
   const { files, labels } = chooseFrom(list, kept);
   const cache = await makeCache(plan.cache, form);

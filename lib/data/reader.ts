@@ -1,4 +1,4 @@
-import { checkNames, checkOptions } from '../validate';
+import { checkNames, checkOptions, invalidArgument } from '../validate';
 import { checkDataset } from './check';
 import type { StreamedDataset } from './dataset';
 import { toIndices } from './labels';
@@ -39,5 +39,7 @@ export function fromReader(options: ReaderOptions): StreamedDataset {
     read,
   };
   checkDataset('options', dataset);
+  if (several && labels.length !== size * names.length)
+    throw invalidArgument('labels', `a Float32Array of ${size}×${names.length} targets`, labels);
   return dataset;
 }

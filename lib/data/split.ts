@@ -4,18 +4,19 @@ import { DenseNetError } from '../errors';
  * The indices of two parts, both ascending, class by class, so that each class has the same share in both; where an
  * image may have several labels, of all images together.
  *
+ * @param size Images.
  * @param fraction The first part's share.
  * @param seed Draws at random; without it the first of each class, in order, go to the first part.
  * @throws DenseNetError `ERR_INVALID_ARGUMENT` where a part would be empty.
  */
 export function partition(
   labels: Int32Array | Float32Array,
+  size: number,
   classes: number,
   fraction: number,
   seed: number | undefined,
 ): [number[], number[]] {
   const several = Object.prototype.toString.call(labels) === '[object Float32Array]';
-  const size = several ? labels.length / classes : labels.length;
   const groups = Array.from({ length: several ? 1 : classes }, (): number[] => []);
   for (let index = 0; index < size; index += 1) groups[several ? 0 : (labels[index] as number)]?.push(index);
   const first: number[] = [];

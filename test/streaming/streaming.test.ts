@@ -270,7 +270,11 @@ it('goes on from a checkpoint in mid-epoch, and reads no image that it had befor
   await wholeTrainer.fit(streamed(), options);
   const broken = await make();
   const trainer = new Trainer(broken, { optimizer: { type: 'sgd', lr: 0.1, momentum: 0.9 }, seed: 5 });
-  const run = trainer.fit(logged(), options);
+  // Slow enough that the run is ended before its epoch is over.
+  const run = trainer.fit(
+    streamed(async (index) => (await sleep(20), one(index))),
+    options,
+  );
   for await (const event of run)
     if (event.type === 'step' && event.epoch === 1 && event.step >= 2) {
       run.cancel();
