@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/data/images.h"
+#include "core/engine/buffer.h"
 #include "core/error.h"
 #include "core/model/network.h"
 #include "core/train/gradients.h"
@@ -65,15 +66,27 @@ NetworkImpl& Learner::prepare_network() {
 }
 
 StepResult Learner::step(std::span<const Batch> batches, bool pooled, const Rates& rates) {
+  const at::Tensor drawn = model_->network().has_dropout() ? dropout_generator_.get_state() : at::Tensor();
+  moving_ = false;
   std::exception_ptr failure;
-  try {
-    return try_step(batches, pooled, rates);
-  } catch (...) {
-    failure = std::current_exception();
+  const auto attempt = [&]() -> std::optional<StepResult> {
+    try {
+      return try_step(batches, pooled, rates);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    // Out here, where the step's memory is free again.
+    optimizer_.clear_gradients();  // of a part of the network, if any
+    if (drawn.defined()) dropout_generator_.set_state(drawn);
+    return std::nullopt;
+  };
+  if (const std::optional<StepResult> result = attempt()) return *result;
+  // Buffers that were kept from earlier steps may have been in the way; no weight has moved yet.
+  if (!moving_ && is_out_of_memory(failure) && engine::kept_buffers() > 0) {
+    engine::release_buffers();
+    if (const std::optional<StepResult> result = attempt()) return *result;
   }
-  optimizer_.clear_gradients();  // of a part of the network, if any
   if (pooled) std::rethrow_exception(failure);
-  // Out here, where the step's memory is free again.
   rethrow_with_advice(failure, *model_, batches.front().images.sizes());
 }
 
@@ -169,6 +182,7 @@ bool Learner::move(const Rates& rates) {
   if (options_.clip_norm > 0.0) {
     clip_norm(gradients, options_.clip_value > 0.0 ? norm_of(gradients) : norm, options_.clip_norm);
   }
+  moving_ = true;
   optimizer_.step(rates);
   if (scaled) scaler_.update(/*taken=*/true);
   return true;

@@ -77,6 +77,7 @@ class Learner {
   GradientScaler scaler_;
   at::Generator dropout_generator_;  // on the device
   StepGraphs graphs_;
+  bool moving_ = false;                // whether the step has begun to move weights
   std::vector<std::int64_t> fitting_;  // the images that memory was last seen to be there for
 };
 

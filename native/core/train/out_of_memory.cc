@@ -38,9 +38,12 @@ void refuse_beyond_memory(const Model& model, at::IntArrayRef images) {
   throw_out_of_memory("there is not enough memory for a training step on", model, images);
 }
 
+bool is_out_of_memory(const std::exception_ptr& exception) {
+  return std::string_view(describe_failure(exception).code) == code::kOutOfMemory;
+}
+
 void rethrow_with_advice(const std::exception_ptr& exception, const Model& model, at::IntArrayRef images) {
-  const Failure failure = describe_failure(exception);
-  if (std::string_view(failure.code) != code::kOutOfMemory) std::rethrow_exception(exception);
+  if (!is_out_of_memory(exception)) std::rethrow_exception(exception);
   engine::release_buffers();
   throw_out_of_memory("the memory ran out in a training step on", model, images);
 }
