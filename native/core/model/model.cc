@@ -205,8 +205,8 @@ std::vector<PartPlan> Model::plan_step(std::int64_t batch, std::int64_t height, 
 std::optional<std::int64_t> Model::fitting_batch(std::int64_t height, std::int64_t width) const {
   const std::int64_t free = free_memory();
   if (free == 0) return std::nullopt;
-  // The prediction holds within a tenth.
-  const auto fits = [&](std::int64_t batch) { return predict_memory(batch, height, width) <= free / 10 * 9; };
+  // The prediction holds within a tenth, and not all that is free lies together.
+  const auto fits = [&](std::int64_t batch) { return predict_memory(batch, height, width) <= free / 20 * 17; };
   constexpr std::int64_t most = 1'000'000;  // a batch beyond all sense, where the search may end
   std::int64_t fitting = 0;
   std::int64_t step = 1;
