@@ -17,7 +17,7 @@ const sgd = { type: 'sgd', lr: 0.1 } as const;
 
 /** A data set of N×classes labels; the same images as tinyDataset's. */
 function rows(count: number, values: Iterable<number>): ArrayDataset {
-  return { ...tinyDataset(count), classes: ['0', '1', '2'], labels: Float32Array.from(values) as never };
+  return { ...tinyDataset(count), classes: ['0', '1', '2'], labels: Float32Array.from(values) };
 }
 
 async function classifierAfter(model: DenseNet, options: TrainerOptions, batchSize: number): Promise<number[]> {
