@@ -67,7 +67,7 @@ DatasetObject::DatasetObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
   dataset_->feed->listen(FeedEvents::listener_of(events_));
 }
 
-DatasetObject::~DatasetObject() {
+DatasetObject::~DatasetObject() {  // NOLINT(bugprone-exception-escape): its lock can only fail on a broken mutex
   if (events_) events_->release();
 }
 

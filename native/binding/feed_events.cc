@@ -15,7 +15,7 @@ FeedEvents::FeedEvents(const Napi::Function& listener, std::shared_ptr<Channel> 
 }
 
 Feed::Listener FeedEvents::listener_of(const std::shared_ptr<FeedEvents>& events) {
-  const auto tell = [events](std::int64_t pass, const char* key, auto convert) {
+  const auto tell = [events](std::int64_t pass, const char* key, const auto& convert) {
     events->channel_->post([events, pass, key, convert](Napi::Env env) {
       if (events->listener_.IsEmpty()) return;
       const Napi::Object event = Napi::Object::New(env);

@@ -96,8 +96,8 @@ at::Tensor adjust_saturation(const at::Tensor& images, const at::Tensor& factors
 
 at::Tensor adjust_hue(const at::Tensor& images, const at::Tensor& factors) {
   if (!has_color(images)) return images;
-  at::Tensor hsv = to_hsv(is_bytes(images) ? images.to(at::kFloat) / 255.0 : images);
-  at::Tensor hue = hsv.select(1, 0);
+  const at::Tensor hsv = to_hsv(is_bytes(images) ? images.to(at::kFloat) / 255.0 : images);
+  const at::Tensor hue = hsv.select(1, 0);
   hue.copy_(at::remainder(hue + spread(factors, images).squeeze(1), 1.0));
   const at::Tensor rgb = to_rgb(hsv);
   // The nearest that keeps the brightest 255 without a range of its own, as torchvision turns floats to bytes.
@@ -115,7 +115,7 @@ at::Tensor adjust_sharpness(const at::Tensor& images, const at::Tensor& factors)
   const auto columns = [&](std::int64_t start) { return of_rows.narrow(3, start, width); };
   at::Tensor inner = (columns(0) + columns(1) + columns(2) + rows(1).narrow(3, 1, width) * 4.0) / 13.0;
   if (is_bytes(images)) inner = inner.round_();
-  at::Tensor blurred = images.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+  const at::Tensor blurred = images.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
   blurred.narrow(2, 1, height).narrow(3, 1, width).copy_(inner);  // the edge stays
   return blend(images, blurred, factors);
 }
@@ -150,7 +150,7 @@ at::Tensor equalize(const at::Tensor& images) {
   return through_bytes(images, [](const at::Tensor& bytes) {
     const std::int64_t planes = bytes.size(0) * bytes.size(1);
     const at::Tensor values = bytes.reshape({planes, -1}).to(at::kLong);
-    at::Tensor histogram = at::zeros({planes, 256}, values.options());
+    const at::Tensor histogram = at::zeros({planes, 256}, values.options());
     histogram.scatter_add_(1, values, at::ones_like(values));
     // All pixels but those of the brightest value that occurs, over 255 steps.
     const at::Tensor highest = values.amax(1, /*keepdim=*/true);

@@ -30,8 +30,8 @@ at::Tensor warp(const at::Tensor& images, const at::Tensor& maps, Sampling sampl
 at::Tensor resize_images(const at::Tensor& images, std::int64_t height, std::int64_t width, bool bicubic) {
   if (images.size(2) == height && images.size(3) == width) return images;
   const at::Tensor source = images.to(at::kFloat);
-  const at::Tensor result = bicubic ? at::_upsample_bicubic2d_aa(source, {height, width}, /*align_corners=*/false)
-                                    : at::_upsample_bilinear2d_aa(source, {height, width}, /*align_corners=*/false);
+  at::Tensor result = bicubic ? at::_upsample_bicubic2d_aa(source, {height, width}, /*align_corners=*/false)
+                              : at::_upsample_bilinear2d_aa(source, {height, width}, /*align_corners=*/false);
   if (images.is_floating_point()) return result;
   return result.clamp(0, 255).round_().to(images.scalar_type());  // bicubic interpolation overshoots
 }

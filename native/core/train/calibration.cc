@@ -25,7 +25,7 @@ Calibration CalibrationSum::result() const {
                           .accuracy = std::vector<double>(bins)};
   if (!sums_.defined()) return calibration;
   const at::Tensor host = sums_.to(at::kCPU).contiguous();
-  const double* sums = host.const_data_ptr<double>();
+  const auto* sums = host.const_data_ptr<double>();
   double all = 0.0;
   for (std::size_t bin = 0; bin < bins; ++bin) {
     const double count = sums[bin];

@@ -3,15 +3,15 @@
 #include <ATen/ATen.h>
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace densenet {
 
 namespace {
 
-const std::string kPrefix = "trainer.early_stopping.";
-const std::string kCounts = kPrefix + "counts";
-const std::string kBest = kPrefix + "best.";
+constexpr std::string_view kCounts = "trainer.early_stopping.counts";
+constexpr std::string_view kBest = "trainer.early_stopping.best.";
 
 }  // namespace
 
@@ -42,19 +42,20 @@ bool EarlyStopping::restore(Learner& learner) const {
 void EarlyStopping::save_state(TrainingState& state) const {
   const std::vector<double> counts{best_value_, static_cast<double>(best_epoch_), static_cast<double>(last_epoch_),
                                    static_cast<double>(waited_)};
-  state.emplace(kCounts, at::tensor(counts, at::kDouble));
-  for (const auto& [name, tensor] : best_) state.emplace(kBest + name, tensor);
+  state.emplace(std::string(kCounts), at::tensor(counts, at::kDouble));
+  for (const auto& [name, tensor] : best_) state.emplace(std::string(kBest) + name, tensor);
 }
 
 void EarlyStopping::load_state(const TrainingState& state) {
-  const at::Tensor counts = entry_of(state, kCounts, {4}).to(at::kCPU, at::kDouble).contiguous();
-  const double* values = counts.const_data_ptr<double>();
+  const at::Tensor counts = entry_of(state, std::string(kCounts), {4}).to(at::kCPU, at::kDouble).contiguous();
+  const auto* values = counts.const_data_ptr<double>();
   best_value_ = values[0];
   best_epoch_ = static_cast<std::int64_t>(values[1]);
   last_epoch_ = static_cast<std::int64_t>(values[2]);
   waited_ = static_cast<std::int64_t>(values[3]);
   best_.clear();
-  for (auto entry = state.lower_bound(kBest); entry != state.end() && entry->first.starts_with(kBest); ++entry) {
+  for (auto entry = state.lower_bound(std::string(kBest)); entry != state.end() && entry->first.starts_with(kBest);
+       ++entry) {
     best_.emplace(entry->first.substr(kBest.size()), entry->second);
   }
 }

@@ -29,7 +29,7 @@ at::Tensor count_classes(const at::Tensor& indices, std::int64_t classes) { retu
 std::vector<double> to_vector(const at::Tensor& sum, std::int64_t length) {
   if (!sum.defined()) return std::vector<double>(static_cast<std::size_t>(length), 0.0);
   const at::Tensor host = sum.to(at::kCPU).contiguous();
-  const double* values = host.const_data_ptr<double>();
+  const auto* values = host.const_data_ptr<double>();
   return {values, values + host.numel()};
 }
 
@@ -71,6 +71,7 @@ void EvaluationSum::add_classes(const at::Tensor& logits, const at::Tensor& give
     const std::int64_t most = *std::ranges::max_element(options_.top_k);
     const at::Tensor among = std::get<1>(logits.topk(most, 1)).eq(labels.unsqueeze(1));
     std::vector<at::Tensor> counts;
+    counts.reserve(options_.top_k.size());
     for (const std::int64_t k : options_.top_k) counts.push_back(among.narrow(1, 0, k).any(1).sum());
     add_to(among_, at::stack(counts));
   }

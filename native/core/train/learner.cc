@@ -135,7 +135,7 @@ void Learner::backward(const at::Tensor& loss) const {
 }
 
 StepGraphs::Outputs Learner::replay(const at::Tensor& input, const at::Tensor& labels, double weight) {
-  NetworkImpl& network = prepare_network();
+  const NetworkImpl& network = prepare_network();
   // Numbers that go into the passes as such.
   const std::string key =
       network.describe_modes() + ' ' + std::to_string(weight) + ' ' + std::to_string(scaler_.scale());

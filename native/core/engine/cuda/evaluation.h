@@ -11,7 +11,7 @@ namespace densenet::engine::cuda {
 /// until one of them changes.
 class DeviceEvaluation {
  public:
-  at::Tensor run(const Kernels& kernels, const BlockParts& parts, const at::Tensor& input);
+  at::Tensor run(const Kernels& kernels, const BlockParts& parts, const at::Tensor& given);
 
  private:
   struct Layer {
