@@ -28,6 +28,7 @@ export async function streamList(list: PictureList, plan: PictureSetPlan): Promi
   if (kept.length === 0) throw new DenseNetError('ERR_DATASET', `${list.place} holds no picture that can be read.`);
   const { files, labels } = chooseFrom(list, kept);
   const cache = await makeCache(plan.cache, form);
+  const leftOut = new Set<number>();
   const read = async (index: number): Promise<Uint8Array | undefined> => {
     const file = files[index] as string;
     try {
@@ -35,7 +36,9 @@ export async function streamList(list: PictureList, plan: PictureSetPlan): Promi
     } catch (error) {
       const fault = pictureFault(error);
       if (broken === 'refuse') throw changed(fault);
-      if (!faults.includes(fault.message)) faults.push(fault.message);
+      // Once a picture: a decoder does not say the same of it each time.
+      if (!leftOut.has(index)) faults.push(fault.message);
+      leftOut.add(index);
       return undefined;
     }
   };
