@@ -16,7 +16,8 @@ export { variantNames, type Variant } from './model/variants';
 export { pretrainedNames, type PretrainedName, type PretrainedOptions } from './weights/hub';
 export type { LoadWeightsOptions, SaveWeightsOptions } from './model/weights';
 export type { LoadReport } from './weights/fit';
-export { Trainer, type FitOptions, type StepResult } from './training/trainer';
+export type { FitOptions } from './training/fit-options';
+export { Trainer, type StepResult } from './training/trainer';
 export type { LabelledBatch } from './training/batch';
 export type { SwaOptions, TrainerOptions } from './training/options';
 export type {

@@ -5,6 +5,7 @@ import type { Dataset } from '../data/dataset';
 import { randomCrop, randomHorizontalFlip, type Transform } from '../data/transforms';
 import { DenseNetError } from '../errors';
 import { DenseNet } from '../model/densenet';
+import { fill } from '../model/fill';
 import type { Device } from '../model/run-options';
 import { variantNames, type Variant } from '../model/variants';
 import { Trainer } from '../training/trainer';
@@ -12,10 +13,9 @@ import type { TrainerOptions } from '../training/options';
 import { pretrainedNames, type PretrainedName } from '../weights/hub';
 import type { TrainingEvent } from '../training/events';
 import { dataOption, deviceOption, jsonOption, pictureOptions, positiveNumber, wholeNumber } from './arguments';
-import { mergeConfig, readConfigFile } from './config-file';
+import { withConfigFile } from './config-file';
 import { augmentHelp, openData, toDataOptions, toTransforms, type DataFlags } from './data';
 import { RunFolder } from './run-folder';
-import { asList } from './train';
 import { follow } from './follow';
 import { count, duration, percent, printTable } from './terminal';
 
@@ -72,8 +72,7 @@ Examples:
 }
 
 async function finetune(given: FinetuneOptions, command: Command): Promise<void> {
-  const config = given.config === undefined ? {} : await readConfigFile(given.config);
-  const options = mergeConfig(command, given, config);
+  const options = await withConfigFile(command, given);
   for (const name of ['data', 'weights'] as const)
     if ((options[name] as unknown) === undefined)
       throw new DenseNetError(
@@ -98,7 +97,7 @@ async function finetune(given: FinetuneOptions, command: Command): Promise<void>
       `Teaching a DenseNet of ${count(model.parameterCount)} parameters ${trainSet.classes.length} classes on ` +
         `${count(trainSet.size)} pictures, testing on ${count(testSet.size)} others.\n`,
     );
-  const augment = options.augment === undefined ? augmentation(model, options) : toTransforms(asList(options.augment));
+  const augment = options.augment === undefined ? augmentation(model, options) : toTransforms(options.augment);
   // A recipe that is refused leaves no folder behind.
   const whole = new Trainer(model, wholeRecipe(options));
   const folder = await RunFolder.open(options.out, { ...options, command: 'finetune', data, augment }, model.device);
@@ -148,13 +147,7 @@ async function open({ weights, variant, device, seed }: FinetuneOptions): Promis
     return DenseNet.fromPretrained(weights as PretrainedName, { device });
   if (variant === undefined) return DenseNet.load(weights, { device });
   const model = await DenseNet.create({ variant, device, seed });
-  try {
-    await model.loadWeights(weights, { adaptClassifier: true });
-    return model;
-  } catch (error) {
-    await model.dispose();
-    throw error;
-  }
+  return fill(model, () => model.loadWeights(weights, { adaptClassifier: true }));
 }
 
 /** A lone class is always right, and one without pictures is never learned. */

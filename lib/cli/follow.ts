@@ -1,6 +1,7 @@
 import type { Dataset } from '../data/dataset';
 import type { History, TrainingEvent } from '../training/events';
-import type { FitOptions, Trainer } from '../training/trainer';
+import type { FitOptions } from '../training/fit-options';
+import type { Trainer } from '../training/trainer';
 import { TrainingProgress } from './terminal';
 
 /** How a run on the command line ended. */

@@ -5,7 +5,7 @@ import { loadNative } from '../runtime/load';
 import { checkImages, elementCount, type TensorData } from '../tensor';
 import { evaluate, type EvaluateOptions } from '../training/evaluate';
 import type { Evaluation } from '../training/evaluation';
-import { checkInteger, checkNames, checkOneOf, checkOptions, checkPath, checkString, show } from '../validate';
+import { checkInteger, checkNames, checkOneOf, checkOptions, checkPath, checkString } from '../validate';
 import type { LoadReport } from '../weights/fit';
 import { findPretrained, pretrainedKeys, type PretrainedName, type PretrainedOptions } from '../weights/hub';
 import { imagenetClasses } from './imagenet';
@@ -15,19 +15,19 @@ import {
   takeWeights,
   writeWeights,
   type LoadWeightsOptions,
-  type ParsedWeights,
   type SaveWeightsOptions,
 } from './weights';
-import { checkImageLength, configFromFile, configKeys, resolveConfig, stateLength, type ModelConfig } from './config';
+import { checkImageLength, configKeys, resolveConfig, type ModelConfig } from './config';
+import { fill } from './fill';
 import { checkOutputStride, checkTaps, featureInfo, type FeatureInfo, type FeatureOptions } from './feature-info';
 import { attachHandle, ModelHandle } from './handle';
 import { gradCam, type GradCamOptions, type HeatMap } from './grad-cam';
 import { checkDevice, checkRunOptions, runKeys, type Device } from './run-options';
 import { predict, type Prediction, type PredictInput, type PredictOptions } from './prediction';
+import { storedConfig } from './stored-config';
 import { checkImageSize, summarize, type Summary, type SummaryOptions } from './summary';
 import type { Variant } from './variants';
 import { withFileSource } from '../weights/byte-source';
-import { metadataToConfig } from '../weights/config-metadata';
 
 /** Options of {@link DenseNet.create}: a variant, single fields of the configuration, or both. */
 export interface CreateOptions extends Partial<ModelConfig> {
@@ -102,38 +102,9 @@ export class DenseNet {
     const run = checkRunOptions(given);
     return withFileSource(path, async (source) => {
       const parsed = await parseWeights(source);
-      const config = DenseNet.#storedConfig(path, parsed);
-      const model = await DenseNet.#make(config, device, undefined, run);
-      try {
-        await takeWeights(model.#handle, path, parsed);
-        return model;
-      } catch (error) {
-        await model.dispose();
-        throw error;
-      }
+      const model = await DenseNet.#make(storedConfig(path, parsed), device, undefined, run);
+      return fill(model, () => takeWeights(model.#handle, path, parsed));
     });
-  }
-
-  /** The configuration that a file carries, which its weights have values enough for. */
-  static #storedConfig(path: string, { checkpoint, state }: ParsedWeights): ModelConfig {
-    const stored = metadataToConfig(path, checkpoint.metadata);
-    if (stored === undefined)
-      throw new DenseNetError(
-        'ERR_FILE_FORMAT',
-        `${path} holds weights but no configuration, as all files that Python wrote. Say what network it is: ` +
-          `const model = await DenseNet.create({ variant: 'densenet121', numClasses: 1000 }), then ` +
-          `await model.loadWeights(${show(path)}).`,
-      );
-    const config = configFromFile(path, stored);
-    const needed = stateLength(config);
-    const held = state.entries.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-    // Before the network is made: a damaged configuration may describe one that no memory holds.
-    if (needed > held)
-      throw new DenseNetError(
-        'ERR_WEIGHTS_MISMATCH',
-        `${path} does not fit the model that its configuration describes: that has ${needed} values, and the file holds ${held}. Nothing was loaded; get or save the file anew.`,
-      );
-    return config;
   }
 
   /**
@@ -161,13 +132,7 @@ export class DenseNet {
       initialization: 'torchvision',
       classes: await imagenetClasses(),
     });
-    try {
-      await model.loadWeights(file);
-      return model;
-    } catch (error) {
-      await model.dispose();
-      throw error;
-    }
+    return fill(model, () => model.loadWeights(file));
   }
 
   static async #make(

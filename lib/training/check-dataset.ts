@@ -1,7 +1,7 @@
 import { checkDataset as checkFields } from '../data/check';
-import type { Dataset } from '../data/dataset';
+import { areRows, type Dataset } from '../data/dataset';
 import { checkImageLength, type ModelConfig } from '../model/config';
-import { invalidArgument, typedArrayKind } from '../validate';
+import { invalidArgument } from '../validate';
 
 /** What a model needs to know of a data set. */
 export interface CheckedDataset {
@@ -17,7 +17,7 @@ export function checkDataset(config: ModelConfig, name: string, dataset: Dataset
   checkImageLength(config, shape);
   const { labels, size } = dataset;
   const { numClasses } = config;
-  const rows = typedArrayKind(labels) === 'Float32Array';
+  const rows = areRows(labels);
   if (rows && labels.length !== size * numClasses)
     throw invalidArgument(
       `${name}.labels`,

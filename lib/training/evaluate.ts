@@ -1,4 +1,5 @@
 import type { Dataset } from '../data/dataset';
+import { indexNames } from '../data/labels';
 import { DenseNetError } from '../errors';
 import type { ModelHandle } from '../model/handle';
 import type { NativeModel } from '../native';
@@ -44,7 +45,7 @@ export async function evaluate(
   const found = await runStoppable(handle, data, { batchSize, signal }, (dataset) => {
     // Those of this moment: a call behind this one may change them while it runs.
     const { classes, numClasses } = handle.config;
-    labels = classes ?? Array.from({ length: numClasses }, (_, index) => String(index));
+    labels = classes ?? indexNames(numClasses);
     return native.evaluate(dataset, batchSize, {
       multiLabel: several,
       topK: nativeTopK(topK),

@@ -1,6 +1,7 @@
 import type { StreamedDataset } from '../data/dataset';
 import { DenseNetError } from '../errors';
 import type { NativeDataset, NativeFeedEvent } from '../native';
+import { elementCount } from '../tensor';
 import { show, typedArrayKind } from '../validate';
 
 /** Reads at once: twice what libuv's pool of four threads works on, so that it never waits for the next. */
@@ -37,7 +38,7 @@ export class Feed {
     this.#ahead = (BATCHES_AHEAD + 1) * batchSize + 1;
     this.#onFailure = onFailure;
     this.#kind = dataset.dtype === 'uint8' ? 'Uint8Array' : 'Float32Array';
-    this.#values = dataset.imageShape.reduce((product, length) => product * length, 1);
+    this.#values = elementCount(dataset.imageShape);
   }
 
   /** What the native side asks for is passed here. */

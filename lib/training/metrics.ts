@@ -1,3 +1,4 @@
+import { indexNames } from '../data/labels';
 import { DenseNetError, toDenseNetError } from '../errors';
 import type { NativeMetricsSum } from '../native';
 import { loadNative } from '../runtime/load';
@@ -36,7 +37,7 @@ class StreamedMetrics {
     const names = typeof given.classes === 'number' ? null : checkNames('classes', given.classes);
     const count = checkInteger('classes', names?.length ?? given.classes, 1, 1_000_000);
     const { topK, calibrationBins, rocAuc } = checkMetricsOptions(given);
-    this.labels = names ?? Array.from({ length: count }, (_, index) => String(index));
+    this.labels = names ?? indexNames(count);
     this.topK = topK;
     const native = { multiLabel, topK: nativeTopK(topK), calibrationBins, rocAuc: rocAuc !== false };
     this.#make = async () => new (await loadNative()).NativeMetrics(count, native);

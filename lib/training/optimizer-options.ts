@@ -83,8 +83,8 @@ export type OptimizerOptions = SgdOptions | AdamOptions | RmsPropOptions;
 
 type Rates = Pick<NativeOptimizerOptions, 'lr' | 'weightDecay'>;
 
-/** What an optimizer has that does not use a field. */
-const unused = {
+/** What a field has that was not given, or that an optimizer does not use. */
+const defaults = {
   momentum: 0,
   dampening: 0,
   nesterov: false,
@@ -128,9 +128,9 @@ const groupKeys = ['groups', 'layerDecay', 'decayNormsAndBiases'] as const;
 function resolveSgd(options: SgdOptions): OwnFields {
   const {
     lr,
-    momentum = 0,
-    dampening = 0,
-    nesterov = false,
+    momentum = defaults.momentum,
+    dampening = defaults.dampening,
+    nesterov = defaults.nesterov,
     weightDecay = 0,
   } = checkOptions('optimizer', options, [
     'type',
@@ -149,17 +149,17 @@ function resolveSgd(options: SgdOptions): OwnFields {
   if (nesterov && momentum === 0)
     throw invalidArgument('optimizer.momentum', 'above 0 when nesterov is true', momentum);
   if (nesterov && dampening > 0) throw invalidArgument('optimizer.dampening', '0 when nesterov is true', dampening);
-  return { ...unused, betas: [...unused.betas], type: 'sgd', lr, momentum, dampening, nesterov, weightDecay };
+  return { ...defaults, betas: [...defaults.betas], type: 'sgd', lr, momentum, dampening, nesterov, weightDecay };
 }
 
 function resolveAdam(options: AdamOptions): OwnFields {
   const {
     type,
     lr = 1e-3,
-    betas = [0.9, 0.999],
-    eps = 1e-8,
+    betas = defaults.betas,
+    eps = defaults.eps,
     weightDecay = options.type === 'adamw' ? 0.01 : 0,
-    amsgrad = false,
+    amsgrad = defaults.amsgrad,
   } = checkOptions('optimizer', options, ['type', 'lr', 'betas', 'eps', 'weightDecay', 'amsgrad', ...groupKeys]);
   checkPositive('optimizer.lr', lr);
   if (!Array.isArray(betas) || betas.length !== 2)
@@ -168,16 +168,16 @@ function resolveAdam(options: AdamOptions): OwnFields {
   checkPositive('optimizer.eps', eps);
   checkNumber('optimizer.weightDecay', weightDecay, 0);
   checkBoolean('optimizer.amsgrad', amsgrad);
-  return { ...unused, type, lr, betas: [...betas], eps, weightDecay, amsgrad };
+  return { ...defaults, type, lr, betas: [...betas], eps, weightDecay, amsgrad };
 }
 
 function resolveRmsProp(options: RmsPropOptions): OwnFields {
   const {
     lr = 0.01,
-    alpha = 0.99,
-    eps = 1e-8,
-    momentum = 0,
-    centered = false,
+    alpha = defaults.alpha,
+    eps = defaults.eps,
+    momentum = defaults.momentum,
+    centered = defaults.centered,
     weightDecay = 0,
   } = checkOptions('optimizer', options, [
     'type',
@@ -195,7 +195,7 @@ function resolveRmsProp(options: RmsPropOptions): OwnFields {
   checkNumber('optimizer.momentum', momentum, 0, 1, true);
   checkBoolean('optimizer.centered', centered);
   checkNumber('optimizer.weightDecay', weightDecay, 0);
-  return { ...unused, betas: [...unused.betas], type: 'rmsprop', lr, alpha, eps, momentum, centered, weightDecay };
+  return { ...defaults, betas: [...defaults.betas], type: 'rmsprop', lr, alpha, eps, momentum, centered, weightDecay };
 }
 
 function resolveGroups(

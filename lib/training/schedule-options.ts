@@ -112,8 +112,8 @@ const types = [
   'plateau',
 ] as const;
 
-/** What a schedule has that does not use a field. */
-const unused: NativeScheduleOptions = {
+/** What a field has that was not given, or that a schedule does not use. */
+const defaults: NativeScheduleOptions = {
   type: 'constant',
   interval: 'epoch',
   warmup: { length: 0, start: 1, type: 'linear' },
@@ -149,7 +149,7 @@ export function resolveSchedule(schedule: ScheduleOptions, hasMomentum: boolean)
   const own = resolveOwn(schedule, hasMomentum);
   const { interval = schedule.type === 'onecycle' ? 'step' : 'epoch', warmup } = schedule;
   checkOneOf('schedule.interval', interval, ['epoch', 'step']);
-  return { ...unused, ...own, interval, ...(warmup !== undefined && { warmup: resolveWarmUp(warmup) }) };
+  return { ...defaults, ...own, interval, ...(warmup !== undefined && { warmup: resolveWarmUp(warmup) }) };
 }
 
 function resolveWarmUp(warmup: number | WarmUpOptions): NativeScheduleOptions['warmup'] {
@@ -176,12 +176,20 @@ function resolveOwn(schedule: ScheduleOptions, hasMomentum: boolean): Partial<Na
       checkOptions('schedule', schedule, common);
       return { type: 'constant' };
     case 'step': {
-      const { type, stepSize, gamma = 0.1 } = checkOptions('schedule', schedule, [...common, 'stepSize', 'gamma']);
+      const {
+        type,
+        stepSize,
+        gamma = defaults.gamma,
+      } = checkOptions('schedule', schedule, [...common, 'stepSize', 'gamma']);
       checkInteger('schedule.stepSize', stepSize, 1);
       return { type, stepSize, gamma: checkNumber('schedule.gamma', gamma, 0) };
     }
     case 'multistep': {
-      const { type, milestones, gamma = 0.1 } = checkOptions('schedule', schedule, [...common, 'milestones', 'gamma']);
+      const {
+        type,
+        milestones,
+        gamma = defaults.gamma,
+      } = checkOptions('schedule', schedule, [...common, 'milestones', 'gamma']);
       return { type, milestones: checkMilestones(milestones), gamma: checkNumber('schedule.gamma', gamma, 0) };
     }
     case 'exponential': {
@@ -189,18 +197,31 @@ function resolveOwn(schedule: ScheduleOptions, hasMomentum: boolean): Partial<Na
       return { type, gamma: checkPositive('schedule.gamma', gamma) };
     }
     case 'cosine': {
-      const { type, length, minLr = 0 } = checkOptions('schedule', schedule, [...common, 'length', 'minLr']);
+      const {
+        type,
+        length,
+        minLr = defaults.minLr,
+      } = checkOptions('schedule', schedule, [...common, 'length', 'minLr']);
       return { type, length: checkLength(length), minLr: checkNumber('schedule.minLr', minLr, 0) };
     }
     case 'cosineRestarts': {
       const keys = [...common, 'period', 'periodFactor', 'minLr'] as const;
-      const { type, period, periodFactor = 1, minLr = 0 } = checkOptions('schedule', schedule, keys);
+      const {
+        type,
+        period,
+        periodFactor = defaults.periodFactor,
+        minLr = defaults.minLr,
+      } = checkOptions('schedule', schedule, keys);
       checkInteger('schedule.period', period, 1);
       checkInteger('schedule.periodFactor', periodFactor, 1);
       return { type, period, periodFactor, minLr: checkNumber('schedule.minLr', minLr, 0) };
     }
     case 'polynomial': {
-      const { type, length, power = 1 } = checkOptions('schedule', schedule, [...common, 'length', 'power']);
+      const {
+        type,
+        length,
+        power = defaults.power,
+      } = checkOptions('schedule', schedule, [...common, 'length', 'power']);
       return { type, length: checkLength(length), power: checkPositive('schedule.power', power) };
     }
     case 'onecycle':
@@ -225,14 +246,14 @@ function resolveOneCycle(schedule: OneCycleOptions, hasMomentum: boolean): Parti
   const {
     type,
     length,
-    rising = 0.3,
-    startDivisor = 25,
-    endDivisor = 1e4,
-    shape = 'cosine',
-    threePhases = false,
+    rising = defaults.rising,
+    startDivisor = defaults.startDivisor,
+    endDivisor = defaults.endDivisor,
+    shape = defaults.shape,
+    threePhases = defaults.threePhases,
     cycleMomentum = hasMomentum,
-    lowMomentum = 0.85,
-    highMomentum = 0.95,
+    lowMomentum = defaults.lowMomentum,
+    highMomentum = defaults.highMomentum,
     warmup,
   } = checkOptions('schedule', schedule, [
     ...common,
@@ -274,14 +295,14 @@ function resolvePlateau(schedule: PlateauOptions): Partial<NativeScheduleOptions
   const {
     type,
     interval = 'epoch',
-    gamma = 0.1,
-    patience = 10,
-    threshold = 1e-4,
-    thresholdMode = 'relative',
-    cooldown = 0,
-    minLr = 0,
-    eps = 1e-8,
-    monitor = 'loss',
+    gamma = defaults.gamma,
+    patience = defaults.patience,
+    threshold = defaults.threshold,
+    thresholdMode = defaults.thresholdMode,
+    cooldown = defaults.cooldown,
+    minLr = defaults.minLr,
+    eps = defaults.eps,
+    monitor = defaults.monitor,
   } = checkOptions('schedule', schedule, [
     ...common,
     'gamma',

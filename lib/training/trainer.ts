@@ -1,46 +1,28 @@
-import { checkTransforms, shapeAfter, toNative, type Transform } from '../data/transform';
-import type { Dataset } from '../data/dataset';
 import path from 'node:path';
-import { DenseNetError, toDenseNetError } from '../errors';
-import { checkImageLength, finalLength } from '../model/config';
+import type { Dataset } from '../data/dataset';
+import { toDenseNetError } from '../errors';
 import type { DenseNet } from '../model/densenet';
 import { handleOf, type ModelHandle } from '../model/handle';
 import { stagesOf } from '../model/stages';
 import { safetensorsPieces } from '../model/weights';
-import type {
-  NativeCheckpointPlan,
-  NativeDataset,
-  NativeFitPlan,
-  NativeTrainer,
-  NativeTrainerOptions,
-} from '../native';
+import type { NativeCheckpointPlan, NativeDataset, NativeTrainer, NativeTrainerOptions } from '../native';
 import { checkImages } from '../tensor';
-import {
-  checkBoolean,
-  checkInteger,
-  checkOptions,
-  checkPath,
-  checkSignal,
-  invalidArgument,
-  isSignal,
-  typedArrayKind,
-} from '../validate';
+import { checkOptions, checkPath, checkSignal, isSignal } from '../validate';
 import { configToMetadata } from '../weights/config-metadata';
 import { checkLabelKind, checkLabels, type LabelledBatch } from './batch';
+import { withCallbacks } from './callbacks';
 import { checkpointMetadata } from './checkpoint-metadata';
-import { resolveCheckpoint, type CheckpointOptions, type ResolvedCheckpoint } from './checkpoint-options';
-import { checkCallbacks, withCallbacks, type TrainingCallback } from './callbacks';
-import { checkDataset } from './check-dataset';
-import { resolveEarlyStopping, type EarlyStoppingOptions } from './early-stopping';
+import type { ResolvedCheckpoint } from './checkpoint-options';
 import { evaluate, type EvaluateOptions } from './evaluate';
 import type { Evaluation } from './evaluation';
 import type { EarlyStoppingEvent, EpochEvent, History, TrainingEvent } from './events';
+import { checkFit, type CheckedFit, type FitOptions } from './fit-options';
 import { isBinary } from './loss-options';
 import { resolveTrainerOptions, type TrainerOptions } from './options';
 import { findLearningRate, resolveRateSearch, type RateCurve, type RateSearchOptions } from './rate-finder';
 import { resumeFrom, type ResumeReport } from './resume';
 import { Run, type TrainingRun } from './run';
-import { checkUnfreezing, type Unfreezing } from './unfreezing';
+import { checkLabelled, checkLossWeights, checkTrainable, smallestBatch } from './trainable';
 import { prepareDataset, type PreparedDataset } from './upload';
 
 /** The result of {@link Trainer.step}. */
@@ -52,48 +34,6 @@ export interface StepResult {
   /** Images in the batch. */
   size: number;
 }
-
-/** Options of {@link Trainer.fit}. */
-export interface FitOptions {
-  /** How often to go through the data, at least 1. */
-  epochs: number;
-  /** Images a step, at least 1. The last batch of an epoch may be smaller. */
-  batchSize: number;
-  /** Evaluated after each epoch. */
-  validation?: Dataset;
-  /**
-   * Whether each epoch has an order of its own; default true. `balanced`: as many images, drawn with replacement so that
-   * an image of every class is as probable as of every other (as PyTorch's WeightedRandomSampler).
-   */
-  shuffle?: boolean | 'balanced';
-  /** Random changes of the training images, in order; default none. */
-  augment?: Transform[];
-  /** Parts that begin to learn in the course of the run, see {@link gradualUnfreezing}; default none. */
-  unfreeze?: Unfreezing[];
-  /**
-   * Whether the features of each image are computed once and kept while all before the classifier is frozen: head
-   * training then runs at the speed of a linear layer, with the same result. They are never kept where they would change
-   * from epoch to epoch (augmentation, dropout, batch norms that adapt). `auto`, the default: up to 2 GB of them.
-   */
-  cacheFeatures?: 'auto' | boolean;
-  /** Ends the run when it no longer gets better, and brings the best epoch back; default: it goes through. */
-  earlyStopping?: EarlyStoppingOptions;
-  /** What follows the run from beside it, such as {@link jsonLines} and {@link tensorBoard}; default none. */
-  callbacks?: TrainingCallback[];
-  /** The checkpoints that the run writes, also when it is ended in the middle; default none. */
-  checkpoint?: CheckpointOptions;
-  /** Ends the run after the step that it is in; the run rejects with the signal's reason. */
-  signal?: AbortSignal;
-}
-
-/** Checked options of a run, complete. */
-interface CheckedFit extends Omit<NativeFitPlan, 'checkpoint'>, Pick<FitOptions, 'validation' | 'signal'> {
-  callbacks: TrainingCallback[];
-  checkpoint?: ResolvedCheckpoint;
-}
-
-/** What `cacheFeatures: 'auto'` keeps at most, bytes. */
-const AUTO_CACHE_BYTES = 2e9;
 
 /**
  * Trains one model. The work runs on the model's own native thread.
@@ -129,13 +69,13 @@ export class Trainer {
   async step(batch: LabelledBatch): Promise<StepResult> {
     this.#handle.assertIdle('step');
     const { images, labels } = checkOptions('batch', batch, ['images', 'labels']);
-    const { inChannels, numClasses } = this.#handle.config;
-    const checked = checkImages('images', images, inChannels);
+    const { config } = this.#handle;
+    const checked = checkImages('images', images, config.inChannels);
     const { shape } = checked;
-    this.#checkTrainable(shape, shape[0] ?? 0);
-    const classes = checkLabels(labels, shape[0] ?? 0, numClasses);
+    checkTrainable(config, shape, shape[0] ?? 0);
+    const classes = checkLabels(labels, shape[0] ?? 0, config.numClasses);
     checkLabelKind('labels', this.#options.loss, classes.shape.length === 2);
-    this.#checkWeights();
+    checkLossWeights(config, this.#options.loss);
     const trainer = this.#attach();
     const kept = this.#handle.keep(checked);
     const keptClasses = this.#handle.keep(classes);
@@ -234,11 +174,12 @@ export class Trainer {
   async findLearningRate(data: Dataset, options?: RateSearchOptions): Promise<RateCurve> {
     this.#handle.assertIdle('findLearningRate');
     const { signal, ...search } = resolveRateSearch(options);
-    const shape = this.#checkDataset('data', data);
-    this.#checkTrainable(shape, Math.min(search.batchSize, data.size));
-    this.#checkWeights();
-    const smallestBatch = this.#finalPixels(shape) === 1 ? 2 : 1;
-    return findLearningRate(this.#handle, this.#attach(), data, { ...search, smallestBatch }, signal);
+    const { config } = this.#handle;
+    const shape = checkLabelled(config, this.#options.loss, 'data', data);
+    checkTrainable(config, shape, Math.min(search.batchSize, data.size));
+    checkLossWeights(config, this.#options.loss);
+    const plan = { ...search, smallestBatch: smallestBatch(config, shape) };
+    return findLearningRate(this.#handle, this.#attach(), data, plan, signal);
   }
 
   async #fit(
@@ -248,7 +189,7 @@ export class Trainer {
     control: AbortController,
   ): Promise<History> {
     this.#handle.assertIdle('fit');
-    const { signal, callbacks, ...plan } = this.#checkFit(data, options);
+    const { signal, callbacks, ...plan } = checkFit(this.#handle, this.#options.loss, data, options);
     checkSignal('signal', signal);
     control.signal.throwIfAborted();
     return withCallbacks(callbacks, plan, control, (tell) => {
@@ -322,89 +263,10 @@ export class Trainer {
     }
   }
 
-  #checkFit(data: Dataset, options: FitOptions): CheckedFit {
-    const given = checkOptions('options', options, [
-      'epochs',
-      'batchSize',
-      'validation',
-      'shuffle',
-      'augment',
-      'unfreeze',
-      'cacheFeatures',
-      'earlyStopping',
-      'callbacks',
-      'checkpoint',
-      'signal',
-    ]);
-    const { epochs, batchSize, validation, shuffle = true, augment, cacheFeatures = 'auto', signal } = given;
-    const { checkpoint } = given;
-    checkInteger('epochs', epochs, 1);
-    checkInteger('batchSize', batchSize, 1);
-    if (shuffle !== 'balanced') checkBoolean('shuffle', shuffle);
-    if (cacheFeatures !== 'auto') checkBoolean('cacheFeatures', cacheFeatures);
-    const shape = this.#checkDataset('data', data);
-    if (shuffle === 'balanced' && typedArrayKind(data.labels) !== 'Int32Array')
-      throw invalidArgument('shuffle', 'true or false where an image may have several labels', shuffle);
-    const augmentations = checkTransforms('augment', augment);
-    // What the network gets; the original is checked too, since a validation set has it.
-    const trained = shapeAfter(shape, augmentations);
-    this.#checkTrainable(trained, Math.min(batchSize, data.size));
-    if (validation !== undefined) this.#checkDataset('validation', validation);
-    this.#checkWeights();
-    return {
-      epochs,
-      batchSize,
-      order: shuffle === 'balanced' ? shuffle : shuffle ? 'shuffled' : 'given',
-      // A single image whose last feature map is one pixel gives batch norm nothing to take statistics of.
-      smallestBatch: this.#finalPixels(trained) === 1 ? 2 : 1,
-      augmentations: toNative(augmentations),
-      unfreezing: checkUnfreezing(given.unfreeze, (prefix) => this.#handle.checkPrefix(prefix)),
-      earlyStopping: resolveEarlyStopping(given.earlyStopping),
-      callbacks: checkCallbacks(given.callbacks),
-      featureCacheBytes: cacheFeatures === 'auto' ? AUTO_CACHE_BYTES : cacheFeatures ? Number.MAX_SAFE_INTEGER : 0,
-      ...(checkpoint === undefined ? {} : { checkpoint: resolveCheckpoint(checkpoint, validation !== undefined) }),
-      ...(validation === undefined ? {} : { validation }),
-      ...(signal === undefined ? {} : { signal }),
-    };
-  }
-
   #planCheckpoints(checkpoint: ResolvedCheckpoint | undefined): NativeCheckpointPlan | undefined {
     if (checkpoint === undefined) return undefined;
     const continues = this.#resumed !== undefined && path.dirname(this.#resumed.path) === checkpoint.folder;
     return { ...checkpoint, continues, metadata: checkpointMetadata(this.#handle.config, this.#options) };
-  }
-
-  #checkDataset(name: string, dataset: Dataset): number[] {
-    const { shape, rows } = checkDataset(this.#handle.config, name, dataset);
-    checkLabelKind(`${name}.labels`, this.#options.loss, rows);
-    return shape;
-  }
-
-  /** Weights of classes that the model no longer has would reach past its logits. */
-  #checkWeights(): void {
-    const { numClasses } = this.#handle.config;
-    const { length } = this.#options.loss.weight;
-    if (length === 0 || length === numClasses) return;
-    throw new DenseNetError(
-      'ERR_INVALID_ARGUMENT',
-      `the trainer has weights of ${length} classes, and the model has ${numClasses} since its classifier was replaced. Make a new trainer.`,
-    );
-  }
-
-  #finalPixels(shape: readonly number[]): number {
-    const [, , height = 0, width = 0] = shape;
-    const { config } = this.#handle;
-    return finalLength(config, height) * finalLength(config, width);
-  }
-
-  #checkTrainable(shape: readonly number[], batch: number): void {
-    checkImageLength(this.#handle.config, shape);
-    if (batch * this.#finalPixels(shape) > 1) return;
-    throw new DenseNetError(
-      'ERR_INVALID_ARGUMENT',
-      'a batch of one image leaves one value a channel at the end of the network, of which batch norm can take no ' +
-        'statistics. Train with at least 2 images a batch, or with larger images.',
-    );
   }
 
   /** The native trainer, made at the first call that needs it. */

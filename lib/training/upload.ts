@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { ArrayDataset, Dataset } from '../data/dataset';
+import { areRows, type ArrayDataset, type Dataset } from '../data/dataset';
 import { toDenseNetError } from '../errors';
 import type { Native, NativeDataset } from '../native';
 import { typedArrayKind } from '../validate';
@@ -59,5 +59,5 @@ async function uploadArrays(native: Native, dataset: ArrayDataset, signal?: Abor
 
 /** 0 where each image has a class index. */
 function labelColumns({ labels, size }: Dataset): number {
-  return typedArrayKind(labels) === 'Float32Array' ? labels.length / size : 0;
+  return areRows(labels) ? labels.length / size : 0;
 }
