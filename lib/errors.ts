@@ -78,6 +78,11 @@ export function isDenseNetError(value: unknown): value is DenseNetError {
   return types.isNativeError(value) && value.name === 'DenseNetError';
 }
 
+/** What an error says, for a message that says more. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error || types.isNativeError(error) ? error.message : String(error);
+}
+
 /** Turns what native code or the system threw into a {@link DenseNetError}; one that is already comes back as it is. */
 export function toDenseNetError(error: unknown, fallback: ErrorCode = 'ERR_INTERNAL'): DenseNetError {
   if (isDenseNetError(error)) return error;

@@ -17,6 +17,18 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
+/** The values of arrays of one kind, one after the other, in an array of that kind. */
+export function joinArrays(arrays: readonly (Uint8Array | Float32Array)[]): Uint8Array | Float32Array {
+  const length = arrays.reduce((sum, array) => sum + array.length, 0);
+  const joined = typedArrayKind(arrays[0]) === 'Float32Array' ? new Float32Array(length) : new Uint8Array(length);
+  let place = 0;
+  for (const array of arrays) {
+    joined.set(array, place);
+    place += array.length;
+  }
+  return joined;
+}
+
 /**
  * Checks that a value is a tensor whose length agrees with its shape, and returns it with a shape of its own: what the
  * caller does to the given one afterwards has no effect on what was checked.

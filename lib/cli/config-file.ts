@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { ErrorObject, Schema } from 'ajv';
 import type { Command } from 'commander';
-import { DenseNetError } from '../errors';
+import { DenseNetError, reasonOf } from '../errors';
 import { configKeys } from '../model/config';
 import { didYouMean } from '../validate';
 
@@ -90,7 +90,7 @@ export async function readConfigFile(file: string): Promise<ConfigFile> {
   try {
     content = JSON.parse(await readFile(file, 'utf8'));
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     throw new DenseNetError('ERR_FILE', `${file} cannot be read as JSON: ${reason}`, { cause: error });
   }
   const { Ajv } = await import('ajv');
@@ -118,12 +118,20 @@ function describe({ keyword, instancePath, params, message, parentSchema }: Erro
   return keyword === 'oneOf' ? undefined : `${place} ${message ?? 'is not right'}`;
 }
 
-/** The options of a command: those that were given, then those of the configuration file, then the defaults. */
-export function mergeConfig<Options extends object>(command: Command, options: Options, config: ConfigFile): Options {
+/**
+ * The options of a command: those that were given, then those of its configuration file, if it has one, then the defaults.
+ *
+ * @throws DenseNetError As {@link readConfigFile}.
+ */
+export async function withConfigFile<Options extends { config?: string }>(
+  command: Command,
+  options: Options,
+): Promise<Options> {
+  const config = options.config === undefined ? {} : await readConfigFile(options.config);
   const merged = { ...options } as Record<string, unknown>;
   for (const [key, value] of Object.entries(config)) {
     const source = command.getOptionValueSource(key);
     if (source === undefined || source === 'default') merged[key] = value;
   }
-  return merged as Options;
+  return merged as unknown as Options;
 }

@@ -148,8 +148,9 @@ const shortNames: Record<string, (value: number | undefined) => Transform> = {
 
 export const augmentHelp = `transforms in order, such as crop:4,flip (${Object.keys(shortNames).join(', ')}; none)`;
 
-/** Transforms from short names and objects, as `--augment` and the configuration file give them. */
-export function toTransforms(list: readonly unknown[]): Transform[] {
+/** Transforms from short names and objects: a list with commas, as `--augment` has it, or the configuration file's. */
+export function toTransforms(given: string | readonly unknown[]): Transform[] {
+  const list = typeof given === 'string' ? given.split(',').map((name) => name.trim()) : given;
   const made = list.flatMap((item): unknown[] => {
     if (typeof item !== 'string') return [item];
     const [name = '', value] = item.split(':');

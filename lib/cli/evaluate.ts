@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { DenseNet } from '../model/densenet';
 import type { Device } from '../model/run-options';
 import { dataOption, deviceOption, jsonOption, pictureOptions, wholeNumber } from './arguments';
-import { mergeConfig, readConfigFile } from './config-file';
+import { withConfigFile } from './config-file';
 import { openData, toDataOptions, type DataFlags } from './data';
 import { percent, printGrid, printTable } from './terminal';
 
@@ -38,8 +38,7 @@ Examples:
 }
 
 async function evaluate(given: EvaluateOptions, command: Command): Promise<void> {
-  const config = given.config === undefined ? {} : await readConfigFile(given.config);
-  const options = mergeConfig(command, given, config);
+  const options = await withConfigFile(command, given);
   await using model = await DenseNet.load(options.weights, { device: options.device });
   const { imageSize, resizeSize, interpolation, inChannels, classes } = model.config;
   const own = {

@@ -9,6 +9,7 @@ import type { Device } from '../model/run-options';
 import { judge, readRun, takeImages, type Judged, type RunRecord } from '../report/collect';
 import { renderPage, several, type ReportContent, type ShownImage } from '../report/page';
 import { toPngs, toVeil } from '../report/pictures';
+import { typedArrayKind } from '../validate';
 import { deviceOption, wholeNumber } from './arguments';
 import { openData, type DataOptions } from './data';
 import { percent } from './terminal';
@@ -55,7 +56,10 @@ async function compose(
   const surest = (list: Judged[]): Judged[] => list.sort((a, b) => b.probability - a.probability);
   const mistakes = surest(judged.filter(({ truth, predicted }) => truth !== predicted));
   const right = surest(judged.filter(({ truth, predicted }) => truth === predicted));
-  const raw = validation.kind === 'streamed' ? validation.dtype === 'uint8' : isBytes(validation.images.data);
+  const raw =
+    validation.kind === 'streamed'
+      ? validation.dtype === 'uint8'
+      : typedArrayKind(validation.images.data) === 'Uint8Array';
   const show = (list: Judged[]): Promise<ShownImage[]> => showImages(model, validation, raw ? list : []);
   return {
     record,
@@ -66,8 +70,6 @@ async function compose(
     ...(raw ? {} : { note: 'The data are floats, of which no pictures can be shown.' }),
   };
 }
-
-const isBytes = (data: unknown): boolean => Object.prototype.toString.call(data) === '[object Uint8Array]';
 
 /** As many of each class as there is room for, one class after another. */
 function oneOfEach(right: readonly Judged[], most: number): Judged[] {

@@ -1,7 +1,7 @@
 import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { DenseNetError } from '../errors';
+import { DenseNetError, reasonOf } from '../errors';
 import { runtimeInfo } from '../runtime/info';
 import type { TrainingEvent } from '../training/events';
 
@@ -22,7 +22,7 @@ export async function readConfig(folder: string): Promise<Record<string, unknown
   } catch (error) {
     throw new DenseNetError(
       'ERR_FILE',
-      `${file} does not say what run this is: ${error instanceof Error ? error.message : String(error)} --resume takes the folder that was the --out of an interrupted run.`,
+      `${file} does not say what run this is: ${reasonOf(error)} --resume takes the folder that was the --out of an interrupted run.`,
       { cause: error },
     );
   }
@@ -61,7 +61,7 @@ export class RunFolder {
     } catch (error) {
       run.close();
       if (error instanceof DenseNetError) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       throw new DenseNetError('ERR_FILE', `${folder} cannot be written to: ${reason}`, { cause: error });
     }
     return run;

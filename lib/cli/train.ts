@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Command, Option } from 'commander';
 import colors from 'picocolors';
 import { DenseNetError } from '../errors';
-import type { ArrayDataset, Dataset } from '../data/dataset';
+import { areRows, type ArrayDataset, type Dataset } from '../data/dataset';
 import { DenseNet, type CreateOptions } from '../model/densenet';
 import type { Device } from '../model/run-options';
 import { variantNames, type Variant } from '../model/variants';
@@ -12,7 +12,6 @@ import { Trainer } from '../training/trainer';
 import type { Evaluation } from '../training/evaluation';
 import type { History } from '../training/events';
 import type { TrainerOptions } from '../training/options';
-import { typedArrayKind } from '../validate';
 import {
   dataOption,
   deviceOption,
@@ -22,7 +21,7 @@ import {
   positiveNumber,
   wholeNumber,
 } from './arguments';
-import { mergeConfig, readConfigFile } from './config-file';
+import { withConfigFile } from './config-file';
 import { augmentHelp, openData, toDataOptions, toTransforms, type DataFlags, type DataOptions } from './data';
 import { follow } from './follow';
 import { defaultRecipe, digitsRecipe } from './recipe';
@@ -90,7 +89,7 @@ async function train(given: TrainOptions, command: Command): Promise<void> {
   // The small network of the digits, unless another is asked for.
   const recipe = data.path === 'digits' && Object.keys(model).length === 0 ? digitsRecipe : defaultRecipe;
   const { train: trainSet, validation } = await openData(data, options.seed);
-  const augment = options.augment === undefined ? [...recipe.augment] : toTransforms(asList(options.augment));
+  const augment = options.augment === undefined ? [...recipe.augment] : toTransforms(options.augment);
   await using network = await DenseNet.create({
     ...describeImages(trainSet, data),
     ...recipe.model,
@@ -101,7 +100,7 @@ async function train(given: TrainOptions, command: Command): Promise<void> {
   // A recipe that is refused leaves no folder behind.
   const trainer = new Trainer(network, {
     ...recipe.trainer(options),
-    ...(several(trainSet) && { loss: 'binaryCrossEntropy' }),
+    ...(areRows(trainSet.labels) && { loss: 'binaryCrossEntropy' }),
     ...options.trainer,
   });
   const out = options.out ?? path.join('runs', path.parse(data.path).name);
@@ -118,8 +117,7 @@ async function train(given: TrainOptions, command: Command): Promise<void> {
 /** The options of the run that is gone on with; or those that were given, over those of the configuration file. */
 async function settle(given: TrainOptions, command: Command): Promise<TrainOptions> {
   const { resume, device, json } = given;
-  if (resume === undefined)
-    return mergeConfig(command, given, given.config === undefined ? {} : await readConfigFile(given.config));
+  if (resume === undefined) return withConfigFile(command, given);
   for (const option of command.options) {
     const key = option.attributeName();
     if (['resume', 'device', 'json'].includes(key) || command.getOptionValueSource(key) !== 'cli') continue;
@@ -177,18 +175,12 @@ async function run(model: DenseNet, training: Training, options: TrainOptions): 
   if (interrupted) process.exitCode = 130;
 }
 
-const several = ({ labels }: Dataset): boolean => typedArrayKind(labels) === 'Float32Array';
-
 async function goOn(trainer: Trainer, folder: RunFolder, json: boolean): Promise<void> {
   const { epoch, step, skipped } = await trainer.resume(checkpointsOf(folder.path));
   for (const { reason } of skipped) console.error(colors.yellow(reason));
   if (!json) console.log(`Going on in epoch ${epoch}, after ${step} steps of it.\n`);
   await folder.rewindLog(epoch, step);
 }
-
-/** A list from the command line or the configuration file. */
-export const asList = (augment: string | unknown[]): unknown[] =>
-  typeof augment === 'string' ? augment.split(',').map((name) => name.trim()) : augment;
 
 /** Pictures are brought to the size that the network is for, where none is given. */
 function withImageSize(data: DataOptions, { imageSize: own, variant }: CreateOptions): DataOptions {

@@ -1,7 +1,7 @@
 import { checkImages, type TensorData } from '../tensor';
-import { checkNumber, checkOptions, invalidArgument, isArrayOf, typedArrayKind } from '../validate';
-import type { ArrayDataset } from './dataset';
-import { toIndices } from './labels';
+import { checkNumber, checkOptions, invalidArgument, isArrayOf } from '../validate';
+import { areRows, type ArrayDataset } from './dataset';
+import { indexNames, toIndices } from './labels';
 
 /** What {@link fromArrays} takes. */
 export interface ArrayOptions {
@@ -27,8 +27,7 @@ export function fromArrays(options: ArrayOptions): ArrayDataset {
   const size = checked.shape[0] as number;
   if (classes !== undefined && (!isArrayOf(classes, (name) => typeof name === 'string') || classes.length === 0))
     throw invalidArgument('classes', 'an array of names, at least one', classes);
-  if (typedArrayKind(labels) === 'Float32Array')
-    return { kind: 'array', size, images: checked, ...checkTargets(labels as Float32Array, size, classes) };
+  if (areRows(labels)) return { kind: 'array', size, images: checked, ...checkTargets(labels, size, classes) };
   const most = (classes?.length ?? 1_000_000) - 1;
   const indices = toIndices(labels, labels, size, {
     list: 'an array of numbers, an Int32Array, a BigInt64Array or a Uint8Array',
@@ -36,7 +35,7 @@ export function fromArrays(options: ArrayOptions): ArrayDataset {
     accepts: (label) => label >= 0 && label <= most,
   });
   const highest = indices.reduce((most, label) => Math.max(most, label), 0);
-  const names = classes ?? Array.from({ length: highest + 1 }, (_, index) => String(index));
+  const names = classes ?? indexNames(highest + 1);
   return { kind: 'array', size, images: checked, labels: indices, classes: [...names] };
 }
 

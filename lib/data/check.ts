@@ -1,6 +1,6 @@
 import { checkImages } from '../tensor';
 import { checkInteger, checkOneOf, invalidArgument, isArrayOf, typedArrayKind } from '../validate';
-import type { Dataset, LabelledImages, StreamedDataset } from './dataset';
+import { areRows, type Dataset, type LabelledImages, type StreamedDataset } from './dataset';
 
 /**
  * Checks what a caller passes for a data set.
@@ -39,7 +39,7 @@ function checkStreamed(name: string, dataset: StreamedDataset, channels: number 
 function checkLabels(name: string, { labels, size, classes }: LabelledImages): void {
   if (!isArrayOf(classes, (item) => typeof item === 'string'))
     throw invalidArgument(`${name}.classes`, 'an array of names', classes);
-  const several = typedArrayKind(labels) === 'Float32Array' && labels.length > 0 && labels.length % size === 0;
+  const several = areRows(labels) && labels.length > 0 && labels.length % size === 0;
   if (!several && (typedArrayKind(labels) !== 'Int32Array' || labels.length !== size))
     throw invalidArgument(
       `${name}.labels`,

@@ -5,6 +5,7 @@ import { DenseNetError, isDenseNetError } from '../errors';
 import { checkOneOf, checkOptions, checkPath } from '../validate';
 import type { ArrayDataset } from './dataset';
 import { refuseFaults } from './faults';
+import { indexNames } from './labels';
 import { readWhole } from './read-file';
 
 /** Which images: 50,000 to train on, 10,000 to test on, or both. */
@@ -120,7 +121,7 @@ async function readCifar(
 async function classNames(file: string, count: number): Promise<string[]> {
   const text = await readFile(file, 'utf8').catch(() => '');
   const names = text.split(/\r?\n/).filter((line) => line.trim() !== '');
-  return names.length === count ? names : Array.from({ length: count }, (_, index) => String(index));
+  return names.length === count ? names : indexNames(count);
 }
 
 interface CifarRecords {

@@ -1,13 +1,13 @@
-import { invalidArgument, typedArrayKind } from '../validate';
+import { invalidArgument } from '../validate';
 import { checkDataset } from './check';
-import type { Dataset } from './dataset';
+import { areRows, type Dataset } from './dataset';
 
 /** How many images each class has; where an image may have several labels, it counts for each of them. */
 export function classCounts(dataset: Dataset): number[] {
   checkDataset('dataset', dataset);
   const { labels, classes } = dataset;
   const counts = Array<number>(classes.length).fill(0);
-  if (typedArrayKind(labels) === 'Int32Array') for (const label of labels) counts[label] = (counts[label] ?? 0) + 1;
+  if (!areRows(labels)) for (const label of labels) counts[label] = (counts[label] ?? 0) + 1;
   else
     for (const [place, target] of labels.entries()) {
       const label = place % classes.length;

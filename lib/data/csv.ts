@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { parse } from 'csv-parse/sync';
-import { DenseNetError } from '../errors';
+import { DenseNetError, reasonOf } from '../errors';
 import { checkNames, checkOptions, checkPath, checkString, didYouMean, invalidArgument, show } from '../validate';
 import type { ArrayDataset, Dataset, StreamedDataset } from './dataset';
 import { checkPictureSet, checkSetOptions, checkWantedClasses, type PictureSetOptions } from './picture-options';
@@ -122,7 +122,7 @@ function readRows(file: string, text: string, delimiter: string): { rows: Row[];
   try {
     records = parse(text, { bom: true, delimiter, info: true, skip_empty_lines: true }) as unknown as typeof records;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     throw new DenseNetError('ERR_FILE_FORMAT', `${file} cannot be read as CSV: ${reason}.`, { cause: error });
   }
   const [head, ...rest] = records;

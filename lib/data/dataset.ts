@@ -1,4 +1,5 @@
 import type { TensorData } from '../tensor';
+import { typedArrayKind } from '../validate';
 
 /** What every data set has. */
 export interface LabelledImages {
@@ -45,6 +46,11 @@ export interface StreamedDataset extends LabelledImages {
    * @returns `undefined` leaves the image out of this pass. What it rejects with ends the run.
    */
   read(index: number, signal: AbortSignal): Promise<Uint8Array | Float32Array | undefined>;
+}
+
+/** Whether labels are a row of numbers an image, so that an image may have several labels; not one class index each. */
+export function areRows(labels: unknown): labels is Float32Array {
+  return typedArrayKind(labels) === 'Float32Array';
 }
 
 /** Whatever `Trainer.fit` and `Trainer.evaluate` take. */

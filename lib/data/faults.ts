@@ -1,4 +1,4 @@
-import { DenseNetError } from '../errors';
+import { DenseNetError, reasonOf } from '../errors';
 
 /** Faults that a message lists; the rest is counted. */
 const MOST_LISTED = 20;
@@ -24,6 +24,6 @@ export function refuseFaults(place: string, faults: readonly string[], advice: s
 
 /** The one error for what cannot be read at all. */
 export function cannotRead(place: string, error: unknown): DenseNetError {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = reasonOf(error);
   return new DenseNetError('ERR_FILE', `${place} cannot be read: ${reason}`, { cause: error });
 }

@@ -1,4 +1,5 @@
 import { DenseNetError } from '../errors';
+import { elementCount } from '../tensor';
 import { checkOptions, checkPath } from '../validate';
 import type { ArrayDataset } from './dataset';
 import { fromArrays } from './arrays';
@@ -74,7 +75,7 @@ function joinIdx(
 export async function parseIdx(name: string, bytes: Buffer): Promise<IdxArray> {
   const lengthOf = (head: Buffer): number => {
     const { start, shape } = readHeader(name, head);
-    return start + shape.reduce((product, length) => product * length, 1);
+    return start + elementCount(shape);
   };
   const plain = await unpack(name, bytes, lengthOf);
   const expected = lengthOf(plain);
@@ -95,7 +96,7 @@ function readHeader(name: string, bytes: Buffer): { start: number; shape: number
   if (axes < 1 || axes > 4) throw damaged(name, `it has ${axes} axes, and 1 to 4 make sense`);
   if (bytes.length < start) throw damaged(name, 'it ends within its header');
   const shape = Array.from({ length: axes }, (_, axis) => bytes.readUInt32BE(4 + 4 * axis));
-  const count = shape.reduce((product, length) => product * length, 1);
+  const count = elementCount(shape);
   if (count === 0 || !Number.isSafeInteger(count)) throw damaged(name, `it claims the shape [${shape.join(', ')}]`);
   return { start, shape };
 }

@@ -1,5 +1,5 @@
 import { DenseNetError } from '../errors';
-import { checkImages, checkTensor, type TensorData } from '../tensor';
+import { checkImages, checkTensor, joinArrays, type TensorData } from '../tensor';
 import { checkOptions, checkSignal, invalidArgument, typedArrayKind } from '../validate';
 import { fromArrays } from './arrays';
 import type { ArrayDataset } from './dataset';
@@ -62,7 +62,7 @@ export async function fromIterable(
   }
   const [first] = images;
   if (first === undefined) throw new DenseNetError('ERR_DATASET', 'the iterable gave no image.');
-  const data = join(images.map((image) => image.data));
+  const data = joinArrays(images.map((image) => image.data as Uint8Array | Float32Array));
   images.length = 0;
   return fromArrays({
     images: { data, shape: [labels.length, ...first.shape.slice(1)] },
@@ -93,15 +93,4 @@ function checkAlike(name: string, { data, shape }: TensorData, first: TensorData
     `${name} is a ${found} of ${shape.slice(1).join('×')}, but the first image was a ${wanted} of ` +
       `${first.shape.slice(1).join('×')}. All images of a data set are alike.`,
   );
-}
-
-function join(arrays: readonly TensorData['data'][]): Uint8Array | Float32Array {
-  const length = arrays.reduce((sum, { length }) => sum + length, 0);
-  const joined = typedArrayKind(arrays[0]) === 'Uint8Array' ? new Uint8Array(length) : new Float32Array(length);
-  let place = 0;
-  for (const array of arrays) {
-    joined.set(array as Uint8Array, place);
-    place += array.length;
-  }
-  return joined;
 }

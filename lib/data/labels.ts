@@ -4,6 +4,11 @@ import { invalidArgument, show, typedArrayKind } from '../validate';
 
 const kinds = ['Int32Array', 'BigInt64Array', 'Uint8Array'];
 
+/** Names for classes that have none: their indices as text. */
+export function indexNames(classes: number): string[] {
+  return Array.from({ length: classes }, (_, index) => String(index));
+}
+
 /** What a label may be. */
 export interface LabelRule {
   /** What the list of them may be, for messages. */

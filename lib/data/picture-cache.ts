@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { DenseNetError } from '../errors';
+import { DenseNetError, reasonOf } from '../errors';
 import type { SizedForm } from './picture-options';
 
 /** Where decoded pictures are kept, so that later epochs need not decode them. */
@@ -21,7 +21,7 @@ export async function makeCache(option: CacheOption, form: SizedForm): Promise<P
   try {
     await mkdir(option.folder, { recursive: true });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     throw new DenseNetError('ERR_FILE', `cache.folder ${option.folder} cannot be made: ${reason}`, { cause: error });
   }
   return folderCache(option.folder, form);

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { types } from 'node:util';
-import { DenseNetError, isDenseNetError, toDenseNetError } from '../errors';
+import { DenseNetError, isDenseNetError, reasonOf, toDenseNetError } from '../errors';
 import { loadNative } from '../runtime/load';
 import type { TensorData } from '../tensor';
 
@@ -69,7 +69,7 @@ export function pictureName(source: PictureSource): string {
 
 async function checkReadable(path: string): Promise<void> {
   const status = await stat(path).catch((error: unknown) => {
-    const reason = types.isNativeError(error) ? error.message : String(error);
+    const reason = reasonOf(error);
     throw new DenseNetError('ERR_FILE', `${path} cannot be read: ${reason}. Check the path and its permissions.`, {
       cause: error,
     });
@@ -118,7 +118,7 @@ async function asPicture<Result>(
     return await read(sharp);
   } catch (error) {
     if (isDenseNetError(error)) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     throw new DenseNetError(
       'ERR_FILE_FORMAT',
       `${pictureName(source)} cannot be read as a picture: ${reason}. Pictures may be PNG, JPEG, WebP, TIFF, GIF or AVIF, of at most ${limit} pixels.`,

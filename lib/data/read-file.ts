@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import os from 'node:os';
 import { promisify } from 'node:util';
 import { constants, gunzip } from 'node:zlib';
-import { DenseNetError } from '../errors';
+import { DenseNetError, reasonOf } from '../errors';
 import { cannotRead } from './faults';
 
 const inflate = promisify(gunzip);
@@ -56,9 +56,7 @@ export async function unpack(file: string, bytes: Buffer, lengthOf: (head: Buffe
     const reason =
       (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
         ? 'it holds more bytes than its header says'
-        : error instanceof Error
-          ? error.message
-          : String(error);
+        : reasonOf(error);
     throw new DenseNetError('ERR_FILE_FORMAT', `${file} cannot be unpacked: ${reason}. Get the file anew.`, {
       cause: error,
     });

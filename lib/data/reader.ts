@@ -1,6 +1,6 @@
 import { checkNames, checkOptions, invalidArgument } from '../validate';
 import { checkDataset } from './check';
-import type { StreamedDataset } from './dataset';
+import { areRows, type StreamedDataset } from './dataset';
 import { toIndices } from './labels';
 
 /** What {@link fromReader} takes: the fields of a {@link StreamedDataset}. */
@@ -21,7 +21,7 @@ export function fromReader(options: ReaderOptions): StreamedDataset {
   const keys = ['size', 'imageShape', 'dtype', 'labels', 'classes', 'read'] as const;
   const { size, imageShape, dtype = 'uint8', labels, classes, read } = checkOptions('options', options, keys);
   const names = checkNames('classes', classes);
-  const several = Object.prototype.toString.call(labels) === '[object Float32Array]';
+  const several = areRows(labels);
   const most = names.length - 1;
   const dataset: StreamedDataset = {
     kind: 'streamed',
@@ -29,7 +29,7 @@ export function fromReader(options: ReaderOptions): StreamedDataset {
     imageShape: Array.isArray(imageShape) ? ([...imageShape] as [number, number, number]) : imageShape,
     dtype,
     labels: several
-      ? (labels as Float32Array).slice()
+      ? labels.slice()
       : toIndices(labels, labels, size, {
           list: 'an array of numbers or an Int32Array',
           label: `a whole number from 0 to ${most}`,

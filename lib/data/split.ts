@@ -1,4 +1,5 @@
 import { DenseNetError } from '../errors';
+import { areRows } from './dataset';
 
 /**
  * The indices of two parts, both ascending, class by class, so that each class has the same share in both; where an
@@ -16,7 +17,7 @@ export function partition(
   fraction: number,
   seed: number | undefined,
 ): [number[], number[]] {
-  const several = Object.prototype.toString.call(labels) === '[object Float32Array]';
+  const several = areRows(labels);
   const groups = Array.from({ length: several ? 1 : classes }, (): number[] => []);
   for (let index = 0; index < size; index += 1) groups[several ? 0 : (labels[index] as number)]?.push(index);
   const first: number[] = [];

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Dataset } from '../data/dataset';
-import { DenseNetError } from '../errors';
+import { subset } from '../data/parts';
+import { DenseNetError, reasonOf } from '../errors';
 import type { DenseNet } from '../model/densenet';
-import type { TensorData } from '../tensor';
+import { joinArrays, type TensorData } from '../tensor';
 import type { Evaluation } from '../training/evaluation';
 import type { EpochEvent, StepEvent, TrainingEvent } from '../training/events';
 
@@ -58,7 +59,7 @@ async function read(folder: string, name: string): Promise<string> {
   try {
     return await readFile(path.join(folder, name), 'utf8');
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     throw new DenseNetError(
       'ERR_FILE',
       `${folder} is no folder of a finished run: ${reason}. Name one that \`densenet train\` or \`finetune\` made.`,
@@ -96,30 +97,10 @@ export async function takeImages(
   dataset: Dataset,
   indices: readonly number[],
 ): Promise<{ images: TensorData; places: number[] }> {
-  if (dataset.kind === 'array') {
-    const { data, shape } = dataset.images;
-    const length = data.length / dataset.size;
-    const pieces = indices.map((index) => data.subarray(index * length, (index + 1) * length));
-    return {
-      images: { data: join(pieces as Uint8Array[]), shape: [indices.length, ...shape.slice(1)] },
-      places: [...indices],
-    };
-  }
+  if (dataset.kind === 'array') return { images: subset(dataset, indices).images, places: [...indices] };
   const { signal } = new AbortController();
   const read = await Promise.all(indices.map((index) => dataset.read(index, signal)));
   const places = indices.filter((_, index) => read[index] !== undefined);
   const pieces = read.filter((image) => image !== undefined);
-  return { images: { data: join(pieces), shape: [places.length, ...dataset.imageShape] }, places };
-}
-
-function join(pieces: readonly (Uint8Array | Float32Array)[]): Uint8Array | Float32Array {
-  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  const floats = Object.prototype.toString.call(pieces[0]) === '[object Float32Array]';
-  const joined = floats ? new Float32Array(length) : new Uint8Array(length);
-  let place = 0;
-  for (const piece of pieces) {
-    joined.set(piece, place);
-    place += piece.length;
-  }
-  return joined;
+  return { images: { data: joinArrays(pieces), shape: [places.length, ...dataset.imageShape] }, places };
 }

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import nodeGypBuild from 'node-gyp-build';
-import { DenseNetError, toDenseNetError } from '../errors';
+import { DenseNetError, reasonOf, toDenseNetError } from '../errors';
 import type { Native } from '../native';
 import { findCores } from './cores';
 import { locateLibtorch, type Attempt, type Libtorch } from './locate';
@@ -92,7 +92,7 @@ async function open(loaderPath: string, libtorch: Libtorch, corePath: string, tr
     const loader = nodeGypBuild(packageRoot) as Loader;
     return await loader.open([...libtorch.libraries, corePath]);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     throw new DenseNetError(
       'ERR_ADDON_LOAD',
       [

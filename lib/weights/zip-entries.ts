@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { fromRandomAccessReader, RandomAccessReader, validateFileName, type Entry, type ZipFile } from 'yauzl';
-import { DenseNetError } from '../errors';
+import { DenseNetError, reasonOf } from '../errors';
 import type { ByteSource } from './byte-source';
 import { show } from '../validate';
 
@@ -91,7 +91,7 @@ function readCentralDirectory(source: ByteSource): Promise<CentralDirectory> {
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
       if (error instanceof DenseNetError || error instanceof ZipError) reject(error);
-      else reject(new ZipError(error instanceof Error ? error.message : String(error)));
+      else reject(new ZipError(reasonOf(error)));
     };
     const reader = new SourceReader(source, fail);
     fromRandomAccessReader(

@@ -65,17 +65,14 @@ describe('a run over a streamed data set ends where one over the same images in 
   });
 });
 
+/** As many images of floats, with the same labels. */
+const streamedFloats = (read: (index: number) => Promise<Float32Array>) =>
+  datasets.fromReader({ size: 22, imageShape: [1, 8, 8], dtype: 'float32', labels, classes: ['0', '1', '2'], read });
+
 it('trains on floats as on floats in memory', async () => {
   const floats = Float32Array.from(images.data as Uint8Array, (value) => value / 100 - 1);
   const expected = await train(datasets.fromArrays({ images: { data: floats, shape: images.shape }, labels }));
-  const data = datasets.fromReader({
-    size: 22,
-    imageShape: [1, 8, 8],
-    dtype: 'float32',
-    labels,
-    classes: ['0', '1', '2'],
-    read: (index) => Promise.resolve(floats.slice(index * 64, index * 64 + 64)),
-  });
+  const data = streamedFloats((index) => Promise.resolve(floats.slice(index * 64, index * 64 + 64)));
   expect((await train(data)).weights).toBe(expected.weights);
 });
 
@@ -175,14 +172,7 @@ describe('a picture that cannot be read', () => {
 
   it('of floats that are not finite ends the run', async () => {
     const read = (index: number) => Promise.resolve(new Float32Array(64).fill(index === 9 ? NaN : 0));
-    const data = datasets.fromReader({
-      size: 22,
-      imageShape: [1, 8, 8],
-      dtype: 'float32',
-      labels,
-      classes: ['0', '1', '2'],
-      read,
-    });
+    const data = streamedFloats(read);
     const trainer = new Trainer(await make(), { optimizer: { type: 'sgd', lr: 0.1 } });
     await expectRefusal(() => trainer.fit(data, { epochs: 1, batchSize: 4 }), 'ERR_NON_FINITE_INPUT');
   });
