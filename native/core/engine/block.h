@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <vector>
 
 #include "core/engine/geometry.h"
@@ -47,6 +48,29 @@ std::vector<at::Tensor> parameters_of(const BlockParts& parts);
 
 /// Whether any of a layer's parameters wants a gradient.
 bool learns(const LayerParts& layer);
+
+/// The order of a block's backward pass: from its last layer to the first that something hangs on. `Layers` is a list
+/// of what the forward pass kept of each; what is used up is given up. `of_layer(index)` gives the gradients of a
+/// layer's parameters, in the order of `parameters_of`.
+template <class Layers, class F>
+std::vector<std::vector<at::Tensor>> walk_back(const BlockParts& parts, Layers& layers, bool input_wanted,
+                                               const F& of_layer) {
+  std::size_t first = 0;
+  while (!input_wanted && first < layers.size() && !learns(parts.layers[first])) ++first;
+  std::vector<std::vector<at::Tensor>> gradients(layers.size());
+  for (std::size_t index = layers.size(); index-- > 0;) {
+    if (index < first) {  // nothing at or before it learns
+      gradients[index].resize(parts.layers[index].bottleneck() ? 6 : 3);
+    } else {
+      gradients[index] = of_layer(index);
+    }
+    layers[index] = {};  // its memory is needed no more
+  }
+  return gradients;
+}
+
+/// The gradients of the layers and then those of the tail, in the order of `parameters_of`.
+std::vector<at::Tensor> join_gradients(std::vector<std::vector<at::Tensor>> layers, std::vector<at::Tensor> tail);
 
 /// A block and its tail as one step of autograd.
 at::Tensor block_forward(const BlockParts& parts, const at::Tensor& input, bool keep_products);

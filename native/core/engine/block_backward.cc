@@ -24,7 +24,6 @@ class Backward {
         ones_(static_cast<std::size_t>(trace.x.ld), T{1}),
         mean_(trace.statistics.mean.begin(), trace.statistics.mean.end()) {
     mean_.resize(static_cast<std::size_t>(trace.x.ld));
-    gradients_.resize(trace.layers.size());
     TailGradients<T> tail = tail_backward<T>(trace, output_gradient);
     gradient_ = std::move(tail.gradient);
     if (trace.parts.tail.kind == TailKind::kJoin) return;
@@ -35,25 +34,19 @@ class Backward {
   }
 
   BlockGradients run() {
-    std::size_t first = input_wanted_ ? 0 : trace_.layers.size();
-    for (std::size_t index = trace_.layers.size(); index-- > 0;) {
-      if (learns(trace_.parts.layers[index])) first = input_wanted_ ? 0 : index;
-    }
-    for (std::size_t index = trace_.layers.size(); index-- > 0;) {
+    auto layers = walk_back(trace_.parts, trace_.layers, input_wanted_, [this](std::size_t index) {
       const LayerParts& layer = trace_.parts.layers[index];
-      if (index < first) {  // nothing at or before it learns
-        gradients_[index].resize(layer.bottleneck() ? 6 : 3);
-      } else if (layer.bottleneck()) {
-        bottleneck(layer, trace_.layers[index], gradients_[index]);
+      std::vector<at::Tensor> gradients;
+      if (layer.bottleneck()) {
+        bottleneck(layer, trace_.layers[index], gradients);
       } else {
-        plain(layer, trace_.layers[index], gradients_[index]);
+        plain(layer, trace_.layers[index], gradients);
       }
-      trace_.layers[index] = {};  // its memory is needed no more
-    }
+      return gradients;
+    });
     BlockGradients result;
     if (input_wanted_) result.input = input_gradient();
-    for (auto& layer : gradients_) std::ranges::move(layer, std::back_inserter(result.parameters));
-    std::ranges::move(tail_, std::back_inserter(result.parameters));
+    result.parameters = join_gradients(std::move(layers), std::move(tail_));
     return result;
   }
 
@@ -180,7 +173,6 @@ class Backward {
   std::vector<T> mean_;
   Rows inner_;  // the gradient between a layer's convolutions
   Rows y_;      // conv1's output, where it was not kept
-  std::vector<std::vector<at::Tensor>> gradients_;
   std::vector<at::Tensor> tail_;
 };
 
@@ -202,6 +194,13 @@ bool learns(const LayerParts& layer) {
 BlockGradients run_block_backward(BlockTrace& trace, const at::Tensor& output_gradient, bool input_wanted) {
   if (trace.x.memory.scalar_type() == at::kDouble) return Backward<double>(trace, output_gradient, input_wanted).run();
   return Backward<float>(trace, output_gradient, input_wanted).run();
+}
+
+std::vector<at::Tensor> join_gradients(std::vector<std::vector<at::Tensor>> layers, std::vector<at::Tensor> tail) {
+  std::vector<at::Tensor> list;
+  for (auto& layer : layers) std::ranges::move(layer, std::back_inserter(list));
+  std::ranges::move(tail, std::back_inserter(list));
+  return list;
 }
 
 std::vector<at::Tensor> parameters_of(const BlockParts& parts) {

@@ -3,6 +3,7 @@
 
 #include "core/engine/chunks.h"
 #include "core/engine/passes.h"
+#include "core/engine/scratch.h"
 #include "core/engine/winograd.h"
 
 namespace densenet::engine {
@@ -23,15 +24,14 @@ ConvolutionGradients PointwiseBackward<T>::run() const {
   const std::int64_t parts = column_parts(chunks, panels, 2);
   const std::int64_t dy_row = whole_panels(out) + kPanel;
   const std::int64_t size = kTileRows * (dy_row + kPanel);
-  const at::Tensor scratch = at::empty({at::get_num_threads(), size}, at::CppTypeToScalarType<T>::value);
-  T* scratch_data = scratch.mutable_data_ptr<T>();
+  T* scratch = scratch_memory<T>(at::get_num_threads() * size);
   ChunkSums<T> sums(chunks, in);
   const WeightChunks<T> weights(original, chunks);
   for_items(chunks * parts, pixels * 2 * in * out, [&](std::int64_t item, std::int64_t slot) {
     const std::int64_t chunk = item / parts;
     const Range columns = part_of(panels, parts, item % parts);
     weights.start(chunk, columns);
-    T* finished = scratch_data + (slot * size);
+    T* finished = scratch + (slot * size);
     const Range own = part_of(tiles.count, chunks, chunk);
     for (std::int64_t tile = own.begin; tile < own.end; ++tile) {
       const Range rows = tiles[tile];
@@ -73,14 +73,13 @@ ConvolutionGradients SpatialBackward<T>::run() const {
   const std::int64_t panel_size = strips.padded() * kPanel;
   const WeightChunks<T> weights(original, chunks);
   const std::int64_t size = gradient_size + (weights.wanted() ? ceil_div(panels, parts) * panel_size : 0);
-  const at::Tensor scratch = at::empty({at::get_num_threads(), size}, at::CppTypeToScalarType<T>::value);
-  T* scratch_data = scratch.mutable_data_ptr<T>();
+  T* scratch = scratch_memory<T>(at::get_num_threads() * size);
   ChunkSums<T> sums(chunks, in);
   for_items(chunks * parts, pixels.count() * 18 * in * out, [&](std::int64_t item, std::int64_t slot) {
     const std::int64_t chunk = item / parts;
     const Range columns = part_of(panels, parts, item % parts);
     weights.start(chunk, columns);
-    T* gradient = scratch_data + (slot * size);
+    T* gradient = scratch + (slot * size);
     T* inputs = gradient + gradient_size;
     const Range own = part_of(strips.count, chunks, chunk);
     for (std::int64_t index = own.begin; index < own.end; ++index) {

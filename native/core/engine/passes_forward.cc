@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/engine/passes.h"
+#include "core/engine/scratch.h"
 #include "core/engine/winograd.h"
 
 namespace densenet::engine {
@@ -34,8 +35,7 @@ void PointwiseForward<T>::run() const {
   const std::int64_t panels = ceil_div(out, kPanel);
   const std::int64_t parts = column_parts(tiles.count, panels, 2);
   constexpr std::int64_t kScratch = kTileRows * (kDepth + kPanel);
-  const at::Tensor scratch = at::empty({at::get_num_threads(), kScratch}, y.memory.options());
-  T* scratch_data = scratch.mutable_data_ptr<T>();
+  T* scratch = scratch_memory<T>(at::get_num_threads() * kScratch);
   TileStatistics<T> tile_statistics(statistics != nullptr ? tiles.count : 0, out);
   for_items(tiles.count * parts, pixels * in * out, [&](std::int64_t item, std::int64_t slot) {
     const std::int64_t tile = item / parts;
@@ -54,7 +54,7 @@ void PointwiseForward<T>::run() const {
                                      .c = c,
                                      .ldc = y.ld,
                                      .bias = bias,
-                                     .scratch = scratch_data + (slot * kScratch)});
+                                     .scratch = scratch + (slot * kScratch)});
     const Range channels{.begin = columns.begin * kPanel, .end = std::min(columns.end * kPanel, out)};
     if (mask != nullptr) mask->apply(c, y.ld, rows.begin, rows.size(), channels);
     if (statistics != nullptr) {
@@ -71,14 +71,13 @@ void SpatialForward<T>::run() const {
   const std::int64_t panels = ceil_div(out, kPanel);
   const std::int64_t parts = column_parts(strips.count, panels, 1);
   const std::int64_t size = (strips.padded() * in) + kPanel;
-  const at::Tensor scratch = at::empty({at::get_num_threads(), size}, at::CppTypeToScalarType<T>::value);
-  T* scratch_data = scratch.mutable_data_ptr<T>();
+  T* scratch = scratch_memory<T>(at::get_num_threads() * size);
   TileStatistics<T> strip_statistics(statistics != nullptr ? strips.count : 0, out);
   for_items(strips.count * parts, pixels.count() * 9 * in * out, [&](std::int64_t item, std::int64_t slot) {
     const std::int64_t index = item / parts;
     const StripPlace place = strips[index];
     const Range columns = part_of(panels, parts, item % parts);
-    T* strip = scratch_data + (slot * size);
+    T* strip = scratch + (slot * size);
     fill_strip(strips, place, in, strip, [&](std::int64_t pixel, T* row) {
       const T* from = x + (pixel * ldx);
       if (norm) {

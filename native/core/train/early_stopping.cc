@@ -10,8 +10,7 @@ namespace densenet {
 
 namespace {
 
-constexpr std::string_view kCounts = "trainer.early_stopping.counts";
-constexpr std::string_view kBest = "trainer.early_stopping.best.";
+std::string name_of(std::string_view entry) { return std::string(EarlyStopping::kPrefix).append(entry); }
 
 }  // namespace
 
@@ -28,9 +27,10 @@ void EarlyStopping::observe(std::int64_t epoch, const Metrics& metrics, const Le
   best_epoch_ = epoch;
   waited_ = 0;
   if (!options_.restore_best) return;
-  best_.clear();
-  learner.save_state(best_);
-  for (auto& [name, tensor] : best_) tensor = tensor.detach().clone();
+  TrainingState now;
+  learner.save_state(now);
+  best_.clear();  // before its successor is made: each is a whole model
+  best_ = copy_of(now);
 }
 
 bool EarlyStopping::restore(Learner& learner) const {
@@ -42,22 +42,20 @@ bool EarlyStopping::restore(Learner& learner) const {
 void EarlyStopping::save_state(TrainingState& state) const {
   const std::vector<double> counts{best_value_, static_cast<double>(best_epoch_), static_cast<double>(last_epoch_),
                                    static_cast<double>(waited_)};
-  state.emplace(std::string(kCounts), at::tensor(counts, at::kDouble));
-  for (const auto& [name, tensor] : best_) state.emplace(std::string(kBest) + name, tensor);
+  state.emplace(name_of("counts"), at::tensor(counts, at::kDouble));
+  for (const auto& [name, tensor] : best_) state.emplace(name_of("best.") + name, tensor);
 }
 
 void EarlyStopping::load_state(const TrainingState& state) {
-  const at::Tensor counts = entry_of(state, std::string(kCounts), {4}).to(at::kCPU, at::kDouble).contiguous();
+  const at::Tensor counts = entry_of(state, name_of("counts"), {4}).to(at::kCPU, at::kDouble).contiguous();
   const auto* values = counts.const_data_ptr<double>();
   best_value_ = values[0];
   best_epoch_ = static_cast<std::int64_t>(values[1]);
   last_epoch_ = static_cast<std::int64_t>(values[2]);
   waited_ = static_cast<std::int64_t>(values[3]);
   best_.clear();
-  for (auto entry = state.lower_bound(std::string(kBest)); entry != state.end() && entry->first.starts_with(kBest);
-       ++entry) {
-    best_.emplace(entry->first.substr(kBest.size()), entry->second);
-  }
+  const std::string best = name_of("best.");
+  for (const auto& [name, tensor] : entries_below(state, best)) best_.emplace(name.substr(best.size()), tensor);
 }
 
 }  // namespace densenet

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <string_view>
 
 #include "core/train/learner.h"
 #include "core/train/metrics.h"
@@ -13,6 +14,8 @@ namespace densenet {
 /// Watches a run's epochs, and keeps the best of them.
 class EarlyStopping {
  public:
+  static constexpr std::string_view kPrefix = "trainer.early_stopping.";  ///< of its entries in a training state
+
   explicit EarlyStopping(const EarlyStoppingOptions& options) : options_(options) {}
 
   /// Takes in what an epoch came to.

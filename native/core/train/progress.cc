@@ -6,6 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "core/train/early_stopping.h"
+#include "core/train/schedule.h"
+
 namespace densenet {
 
 namespace {
@@ -64,12 +67,8 @@ Progress Progress::from_state(const TrainingState& state) {
   progress.loss = sum[0];
   const auto generator = state.find("trainer.generator.epoch");
   if (generator != state.end()) progress.epoch_generator = generator->second.clone();
-  const auto schedule = state.find("trainer.schedule");
-  if (schedule != state.end()) progress.schedule.emplace("trainer.schedule", schedule->second.clone());
-  const std::string stopping = "trainer.early_stopping.";
-  for (auto entry = state.lower_bound(stopping); entry != state.end() && entry->first.starts_with(stopping); ++entry) {
-    progress.early_stopping.emplace(entry->first, entry->second.clone());
-  }
+  progress.schedule = copy_of(entries_below(state, Schedule::kEntry));
+  progress.early_stopping = copy_of(entries_below(state, EarlyStopping::kPrefix));
   return progress;
 }
 

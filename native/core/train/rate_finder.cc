@@ -10,14 +10,12 @@
 #include <string_view>
 #include <utility>
 
-#include "core/data/augmentation.h"
-#include "core/data/images.h"
 #include "core/data/order.h"
 #include "core/error.h"
 #include "core/model/network.h"
 #include "core/train/learner.h"
-#include "core/train/mixing.h"
 #include "core/train/run_data.h"
+#include "core/train/vary.h"
 
 namespace densenet {
 
@@ -109,11 +107,7 @@ std::optional<RateCurve> find_learning_rate(const std::shared_ptr<Model>& model,
     }
     if (stop()) return std::nullopt;  // while it waited for a feed
     if (!batch) break;                // every image was left out
-    batch->images = augment(batch->images, search.augmentations, generator);
-    if (options.mixing.any()) {
-      batch->images = to_network_input(batch->images, model->config());
-      *batch = mix(*batch, options.mixing, model->config().num_classes, generator);
-    }
+    batch = vary(*std::move(batch), search.augmentations, options.mixing, model->config(), generator);
     const double share = search.steps == 1 ? 0.0 : static_cast<double>(step) / static_cast<double>(search.steps - 1);
     const double rate = search.lowest * std::pow(search.highest / search.lowest, share);
     Rates rates{.learning_rates = base, .momentum = {}};

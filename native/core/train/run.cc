@@ -11,8 +11,8 @@
 #include "core/error.h"
 #include "core/model/network.h"
 #include "core/train/evaluate.h"
-#include "core/train/mixing.h"
 #include "core/train/norm_averaging.h"
+#include "core/train/vary.h"
 
 namespace densenet {
 
@@ -172,11 +172,8 @@ void Run::begin_batches() {
 
 Batch Run::prepare(Batch batch, bool pooled) {
   if (pooled) return batch;
-  batch.images = augment(batch.images, parts_.plan.augmentations, parts_.data_generator);
-  if (!parts_.options.mixing.any()) return batch;
-  const ModelConfig& config = parts_.learner.model().config();
-  batch.images = to_network_input(batch.images, config);
-  return mix(batch, parts_.options.mixing, config.num_classes, parts_.data_generator);
+  return vary(std::move(batch), parts_.plan.augmentations, parts_.options.mixing, parts_.learner.model().config(),
+              parts_.data_generator);
 }
 
 std::optional<StepResult> Run::step(bool pooled, const Rates& rates) {
@@ -209,13 +206,8 @@ bool Run::evaluate_epoch(EpochEvent& event) {
   RunData& data = *parts_.validation;
   const Model& model = parts_.learner.model();
   const auto stop = [this] { return stopped(); };
-  WeightAverage& average = parts_.learner.average();
-  std::optional<WeightAverage::Use> use;
-  if (average.ready()) {
-    use.emplace(average, model.network());  // whose features may be others
-  } else if (!data.prepare_features(model, parts_.plan.feature_cache_bytes, stop)) {
-    return false;
-  }
+  const auto use = parts_.learner.average().use(model.network());  // whose features may be others
+  if (!use && !data.prepare_features(model, parts_.plan.feature_cache_bytes, stop)) return false;
   const bool pooled = !use && data.features();
   BatchSource& batches = pooled ? *data.features() : data.images();
   EvaluationOptions options;

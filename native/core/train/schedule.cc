@@ -148,13 +148,13 @@ void Schedule::save_state(TrainingState& state) const {
   std::vector<double> values{watch_.best, static_cast<double>(watch_.epochs), static_cast<double>(watch_.bad),
                              static_cast<double>(watch_.cooldown)};
   values.insert(values.end(), watch_.rates.begin(), watch_.rates.end());
-  state.emplace("trainer.schedule", at::tensor(values, at::kDouble));
+  state.emplace(kEntry, at::tensor(values, at::kDouble));
 }
 
 void Schedule::load_state(const TrainingState& state) {
   if (options_.kind != ScheduleOptions::Kind::kPlateau) return;
   const auto count = static_cast<std::int64_t>(4 + watch_.rates.size());
-  const at::Tensor saved = entry_of(state, "trainer.schedule", {count}).to(at::kCPU, at::kDouble).contiguous();
+  const at::Tensor saved = entry_of(state, kEntry, {count}).to(at::kCPU, at::kDouble).contiguous();
   const auto* values = saved.const_data_ptr<double>();
   watch_.best = values[0];
   watch_.epochs = static_cast<std::int64_t>(values[1]);

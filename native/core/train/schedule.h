@@ -20,6 +20,8 @@ struct RunLength {
 /// SequentialLR of LinearLR or ConstantLR and the schedule, which begins when the warm-up ends.
 class Schedule {
  public:
+  static constexpr const char* kEntry = "trainer.schedule";  ///< its entry in a training state
+
   /// `base_rates`: of the optimizer's groups.
   Schedule(ScheduleOptions options, std::vector<double> base_rates, const RunLength& run);
 

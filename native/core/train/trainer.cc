@@ -103,8 +103,7 @@ bool Trainer::fit(const DatasetPtr& train, const DatasetPtr& validation, const F
 std::optional<Evaluation> Trainer::evaluate(const DatasetPtr& dataset, std::int64_t batch_size,
                                             const EvaluationOptions& options, const std::function<bool()>& stop) {
   Learner& learner = state_->learner;
-  std::optional<WeightAverage::Use> use;
-  if (learner.average().ready()) use.emplace(learner.average(), learner.model().network());
+  const auto use = learner.average().use(learner.model().network());
   return evaluate_dataset(learner.model(), *dataset, batch_size, options, stop);
 }
 
@@ -124,11 +123,7 @@ const Progress& Trainer::resume(const std::string& path, std::span<const TensorE
   const TensorReader reader(path, entries);
   for (const TensorEntry& entry : entries) saved.emplace(entry.name, reader.read(entry).clone());
   state.learner.follow();
-  const TrainingState before = [&] {
-    TrainingState copies = training_state(state.learner, state.progress, state.data_generator);
-    for (auto& [name, tensor] : copies) tensor = tensor.detach().clone();
-    return copies;
-  }();
+  const TrainingState before = copy_of(training_state(state.learner, state.progress, state.data_generator));
   try {
     state.load(saved);
   } catch (...) {
@@ -141,17 +136,15 @@ const Progress& Trainer::resume(const std::string& path, std::span<const TensorE
 
 void Trainer::save_weights(const std::string& path, std::span<const FilePiece> pieces) {
   Learner& learner = state_->learner;
-  std::optional<WeightAverage::Use> use;
-  if (learner.average().ready()) use.emplace(learner.average(), learner.model().network());
+  const auto use = learner.average().use(learner.model().network());
   learner.model().save(path, pieces);
 }
 
 bool Trainer::adopt_average() {
   Learner& learner = state_->learner;
-  if (!learner.average().ready()) return false;
-  WeightAverage::Use use(learner.average(), learner.model().network());
-  use.keep();
-  return true;
+  auto use = learner.average().use(learner.model().network());
+  if (use) use->keep();
+  return use.has_value();
 }
 
 }  // namespace densenet

@@ -4,6 +4,7 @@
 #include <torch/utils.h>
 
 #include <cstddef>
+#include <utility>
 
 namespace densenet {
 
@@ -68,6 +69,11 @@ WeightAverage::Use::~Use() {
   if (kept_) return;
   const torch::NoGradGuard no_grad;
   for (std::size_t index = 0; index < entries_.size(); ++index) entries_[index].tensor.copy_(own_[index]);
+}
+
+std::optional<WeightAverage::Use> WeightAverage::use(const NetworkImpl& network) {
+  if (ready()) return std::optional<Use>(std::in_place, *this, network);
+  return std::nullopt;
 }
 
 void WeightAverage::Use::statistics_taken() {

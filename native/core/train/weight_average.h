@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,9 @@ class WeightAverage {
     std::vector<at::Tensor> own_;
     bool kept_ = false;
   };
+
+  /// The average in the network's place, where there is one that can be used.
+  [[nodiscard]] std::optional<Use> use(const NetworkImpl& network);
 
   void save_state(TrainingState& state) const;
   void load_state(const TrainingState& state, const NetworkImpl& network);

@@ -25,8 +25,7 @@ class Backward {
         input_wanted_(input_wanted),
         options_(trace.x.options()),
         gradient_(make_matrix(rows_, trace.channels, options_)),
-        correction_(trace.channels, options_),
-        gradients_(trace.layers.size()) {
+        correction_(trace.channels, options_) {
     const TailParts& tail = trace.parts.tail;
     const TailGradients found = tail_backward(trace, output_gradient, gradient_);
     if (tail.kind == TailKind::kJoin) return;
@@ -35,25 +34,19 @@ class Backward {
   }
 
   BlockGradients run() {
-    std::size_t first = input_wanted_ ? 0 : trace_.layers.size();
-    for (std::size_t index = trace_.layers.size(); index-- > 0;) {
-      if (learns(trace_.parts.layers[index])) first = input_wanted_ ? 0 : index;
-    }
-    for (std::size_t index = trace_.layers.size(); index-- > 0;) {
+    auto layers = walk_back(trace_.parts, trace_.layers, input_wanted_, [this](std::size_t index) {
       const LayerParts& layer = trace_.parts.layers[index];
-      if (index < first) {  // nothing at or before it learns
-        gradients_[index].resize(layer.bottleneck() ? 6 : 3);
-      } else if (layer.bottleneck()) {
-        bottleneck(layer, trace_.layers[index], gradients_[index]);
+      std::vector<at::Tensor> gradients;
+      if (layer.bottleneck()) {
+        bottleneck(layer, trace_.layers[index], gradients);
       } else {
-        plain(layer, trace_.layers[index], gradients_[index]);
+        plain(layer, trace_.layers[index], gradients);
       }
-      trace_.layers[index] = {};  // its memory is needed no more
-    }
+      return gradients;
+    });
     BlockGradients result;
     if (input_wanted_) result.input = to_images(finished(0, trace_.in, {}), trace_.pixels);
-    for (auto& layer : gradients_) std::ranges::move(layer, std::back_inserter(result.parameters));
-    std::ranges::move(tail_, std::back_inserter(result.parameters));
+    result.parameters = join_gradients(std::move(layers), std::move(tail_));
     return result;
   }
 
@@ -144,7 +137,6 @@ class Backward {
   Correction correction_;
   at::Tensor passing_;
   at::Tensor y_;
-  std::vector<std::vector<at::Tensor>> gradients_;
   std::vector<at::Tensor> tail_;
 };
 
