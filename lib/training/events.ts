@@ -11,7 +11,10 @@ export interface Metrics {
   size: number;
 }
 
-/** After an optimizer step. A listener that is slower than the training gets the newest of these only. */
+/**
+ * After an optimizer step. Steps of a few milliseconds come several at a time. A listener that is slower than the training
+ * gets the newest of these only.
+ */
 export interface StepEvent {
   type: 'step';
   /** From 1. */
@@ -78,24 +81,34 @@ export interface History {
 }
 
 /**
- * Events on their way to one listener. Of the step events that nobody has taken yet only the newest is kept, so that a
- * slow listener costs no memory.
+ * Events on their way to one listener. Step events that nobody has taken yet give way to newer ones, so that a slow
+ * listener costs no memory; those that arrive together stay together.
  */
 export class EventBuffer implements AsyncIterableIterator<TrainingEvent> {
-  private readonly events: TrainingEvent[] = [];
+  private readonly older: TrainingEvent[] = [];
+  private newest: TrainingEvent[] = [];
   private readonly waiting: PromiseWithResolvers[] = [];
   private ended = false;
   private failure: { reason: unknown } | undefined;
+  private arriving = false;
 
   push(event: TrainingEvent): void {
     if (this.ended) return;
+    if (!this.arriving) this.startArrival();
     const waiter = this.waiting.shift();
     if (waiter !== undefined) {
       waiter.resolve({ value: event, done: false });
       return;
     }
-    if (event.type === 'step' && this.events.at(-1)?.type === 'step') this.events.pop();
-    this.events.push(event);
+    this.newest.push(event);
+  }
+
+  /** What is pushed before JavaScript goes on to anything else arrives together. */
+  private startArrival(): void {
+    this.arriving = true;
+    queueMicrotask(() => (this.arriving = false));
+    this.older.push(...this.newest.filter(({ type }) => type !== 'step'));
+    this.newest = [];
   }
 
   /** No event follows. With a failure, the listener gets it after the events that are left. */
@@ -112,7 +125,7 @@ export class EventBuffer implements AsyncIterableIterator<TrainingEvent> {
   }
 
   next(): Promise<IteratorResult<TrainingEvent>> {
-    const event = this.events.shift();
+    const event = this.older.shift() ?? this.newest.shift();
     if (event !== undefined) return Promise.resolve({ value: event, done: false });
     if (!this.ended) return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }));
     const failure = this.failure;
@@ -124,7 +137,8 @@ export class EventBuffer implements AsyncIterableIterator<TrainingEvent> {
 
   /** The listener has left its loop. */
   return(): Promise<IteratorResult<TrainingEvent>> {
-    this.events.length = 0;
+    this.older.length = 0;
+    this.newest.length = 0;
     this.failure = undefined;
     this.end();
     return Promise.resolve({ value: undefined, done: true });

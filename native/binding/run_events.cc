@@ -8,6 +8,12 @@ namespace densenet::binding {
 
 namespace {
 
+/// How long a step may be held back after JavaScript was woken.
+constexpr std::chrono::milliseconds kBetweenSteps{8};
+
+/// Steps that are kept while JavaScript has no time.
+constexpr std::size_t kMostSteps = 64;
+
 Napi::Object event_to_js(Napi::Env env, const StepEvent& event) {
   const Napi::Object object = Napi::Object::New(env);
   object.Set("type", "step");
@@ -59,13 +65,27 @@ RunEvents::RunEvents(const Napi::Function& listener, std::shared_ptr<Channel> ch
 }
 
 void RunEvents::push(const Event& event) {
-  {
-    const std::scoped_lock lock(mutex_);
-    const bool newest_is_step = !events_.empty() && std::holds_alternative<StepEvent>(events_.back());
-    if (newest_is_step && std::holds_alternative<StepEvent>(event)) events_.pop_back();
-    events_.push_back(event);
-    if (std::exchange(posted_, true)) return;
+  const std::scoped_lock lock(mutex_);
+  const bool is_step = std::holds_alternative<StepEvent>(event);
+  if (!is_step) {
+    last_steps_ = 0;
+  } else if (last_steps_ < kMostSteps) {
+    ++last_steps_;
+  } else {
+    events_.erase(events_.end() - static_cast<std::ptrdiff_t>(last_steps_));
   }
+  events_.push_back(event);
+  if (!is_step || std::chrono::steady_clock::now() - woken_ >= kBetweenSteps) wake();
+}
+
+void RunEvents::flush() {
+  const std::scoped_lock lock(mutex_);
+  if (!events_.empty()) wake();
+}
+
+void RunEvents::wake() {
+  if (std::exchange(posted_, true)) return;
+  woken_ = std::chrono::steady_clock::now();
   channel_->post([self = shared_from_this()](Napi::Env env) { self->deliver(env); });
 }
 
@@ -88,6 +108,7 @@ void RunEvents::deliver(Napi::Env env) {
   {
     const std::scoped_lock lock(mutex_);
     events.swap(events_);
+    last_steps_ = 0;
     posted_ = false;
   }
   if (listener_.IsEmpty()) return;

@@ -3,6 +3,8 @@
 #include <napi.h>
 
 #include <atomic>
+#include <chrono>
+#include <cstddef>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -14,8 +16,10 @@
 
 namespace densenet::binding {
 
-/// Carries a run's events to a JavaScript function. Steps that JavaScript had no time for give way to the newest, so
-/// that a slow listener costs neither memory nor training time; all else is never dropped.
+/// Carries a run's events to a JavaScript function. Waking JavaScript costs more than many a step of a small network, so
+/// steps that follow each other fast are handed over several at once, every few milliseconds. Of steps that JavaScript had
+/// no time for only the newest are kept, so that a slow listener costs neither memory nor training time; all else is
+/// never dropped.
 class RunEvents final : public FitObserver, public std::enable_shared_from_this<RunEvents> {
  public:
   RunEvents(const Napi::Function& listener, std::shared_ptr<Channel> channel, std::shared_ptr<Worker> worker);
@@ -28,6 +32,8 @@ class RunEvents final : public FitObserver, public std::enable_shared_from_this<
   void pause() override;
   [[nodiscard]] bool stop_requested() const override;
   [[nodiscard]] bool abandoned() const override;
+  /// Hands over what is still held back: the run ends.
+  void flush();
 
   // On the JavaScript thread:
   void stop() { stop_ = true; }
@@ -38,6 +44,7 @@ class RunEvents final : public FitObserver, public std::enable_shared_from_this<
   using Event = std::variant<StepEvent, EpochEvent, CheckpointEvent, EarlyStoppingEvent>;
 
   void push(const Event& event);
+  void wake();
 
   Napi::FunctionReference listener_;
   std::shared_ptr<Channel> channel_;
@@ -45,7 +52,9 @@ class RunEvents final : public FitObserver, public std::enable_shared_from_this<
   std::atomic<bool> stop_ = false;
   std::mutex mutex_;
   std::deque<Event> events_;
+  std::size_t last_steps_ = 0;  ///< how many steps `events_` ends with
   bool posted_ = false;
+  std::chrono::steady_clock::time_point woken_;
 };
 
 }  // namespace densenet::binding

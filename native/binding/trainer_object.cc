@@ -54,7 +54,14 @@ Napi::Value TrainerObject::fit(const Napi::CallbackInfo& info) {
       env, *worker_, JobKind::kExclusive,
       [trainer = trainer_, train = dataset_of(info[0]), validation = dataset_of(info[1]),
        plan = to_fit_plan(info[2].As<Napi::Object>()),
-       run = run_] { return trainer->fit(train, validation, plan, *run); },
+       run = run_] {
+        try {
+          return trainer->fit(train, validation, plan, *run);
+        } catch (...) {
+          run->flush();  // the steps before the one that failed
+          throw;
+        }
+      },
       [run = run_](Napi::Env js, bool completed) -> Napi::Value {
         run->deliver(js);  // whatever is left comes before the promise settles
         run->release();

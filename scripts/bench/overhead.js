@@ -1,14 +1,17 @@
 'use strict';
 
 /**
- * JavaScript's share of a training run: `node scripts/bench/overhead.js [--rounds N] [--threads N]
- * [--json]`. The same steps of the same
- * core run in a program without JavaScript (train_loop.cc), in `Trainer.fit` that nobody listens to, and in one whose every
- * event is taken and counted. They take turns in blocks of about a second; what counts is the median ratio of a round.
+ * JavaScript's share of a training run: `node scripts/bench/overhead.js [--rounds N] [--threads N] [--json]`. The same
+ * steps of the same core run in a program without JavaScript (train_loop.cc), in `Trainer.fit` that nobody listens to,
+ * and in one whose every event is taken and counted. They take turns in blocks of about a second; what counts is the
+ * median ratio of a round.
+ *
+ * Two programs differ by some percent whatever they do. So Linux is also asked how long JavaScript's own thread computed:
+ * that is all that JavaScript adds but for what the training thread does to hand an event over.
  */
 
 const { execFile, spawn } = require('node:child_process');
-const { existsSync } = require('node:fs');
+const { existsSync, readFileSync } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const readline = require('node:readline');
@@ -26,7 +29,11 @@ const cases = [
 
 /** @typedef {(typeof cases)[number]} Case */
 
-/** On the clock, and of the processor by all threads. @typedef {{ seconds: number, cpu: number }} Times */
+/**
+ * On the clock, of the processor by all threads, and by JavaScript's own.
+ *
+ * @typedef {{ seconds: number, cpu: number, javascript: number }} Times
+ */
 
 /** @returns {Promise<string>} */
 async function buildProgram() {
@@ -54,18 +61,26 @@ async function startNative(program, { growth, layers, batch, size, images }) {
     run: async (/** @type {number} */ epochs) => {
       child.stdin.write(`${epochs}\n`);
       const [seconds = 0, cpu = 0] = /** @type {string} */ (await answer()).split(' ').map(Number);
-      return { seconds, cpu };
+      return { seconds, cpu, javascript: 0 };
     },
     end: () => child.stdin.end(),
   };
 }
 
+/** Seconds that this thread, JavaScript's, has computed. */
+function ownSeconds() {
+  if (process.platform !== 'linux') return NaN;
+  return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ')[0]) / 1e9;
+}
+
 /** @param {() => Promise<import('../../dist').History>} run @returns {Promise<Times>} */
 async function timed(run) {
   const before = process.cpuUsage();
+  const ownBefore = ownSeconds();
   const { seconds } = await run();
+  const javascript = ownSeconds() - ownBefore;
   const { user, system } = process.cpuUsage(before);
-  return { seconds, cpu: (user + system) / 1e6 };
+  return { seconds, cpu: (user + system) / 1e6, javascript };
 }
 
 /** @param {Case} one */
@@ -127,7 +142,7 @@ async function measure(program, one, rounds) {
   await step(`${one.name}: ${rounds} rounds of ${epochs * steps} steps`, async (update) => {
     for (let round = 1; round <= rounds; round += 1) {
       update(`round ${round}`);
-      const nothing = { seconds: 0, cpu: 0 };
+      const nothing = { seconds: 0, cpu: 0, javascript: 0 };
       const times = { native: nothing, silent: nothing, heard: nothing };
       // Each goes first in its turn, so that nobody profits from a place.
       const order = /** @type {const} */ (['native', 'silent', 'heard']);
@@ -143,11 +158,13 @@ async function measure(program, one, rounds) {
   await ours.end();
   const share = (/** @type {'silent' | 'heard'} */ who, /** @type {keyof Times} */ clock) =>
     median(found.map((times) => times[who][clock] / times.native[clock] - 1));
+  const own = (/** @type {'silent' | 'heard'} */ who) =>
+    median(found.map((times) => times[who].javascript / times[who].seconds));
   return {
     name: one.name,
     stepMilliseconds: (1000 * median(found.map((times) => times.native.seconds))) / (epochs * steps),
-    silent: { seconds: share('silent', 'seconds'), cpu: share('silent', 'cpu') },
-    heard: { seconds: share('heard', 'seconds'), cpu: share('heard', 'cpu') },
+    silent: { seconds: share('silent', 'seconds'), cpu: share('silent', 'cpu'), javascript: own('silent') },
+    heard: { seconds: share('heard', 'seconds'), cpu: share('heard', 'cpu'), javascript: own('heard') },
     eventsPerStep: events,
     rounds: found,
   };
@@ -176,13 +193,14 @@ async function overhead() {
     return;
   }
   const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(2)} %`;
-  const both = (/** @type {Times} */ { seconds, cpu }) => `${percent(seconds)}, ${percent(cpu)}`;
+  const all = (/** @type {Times} */ { seconds, cpu, javascript }) =>
+    [seconds, cpu, javascript].map(percent).join(', ');
   const table = new Table({
-    head: ['', 'native step ms', 'fit adds: time, CPU', 'with a listener: time, CPU', 'events a step'],
+    head: ['', 'native step ms', 'fit adds: time, CPU; JavaScript’s thread', 'with a listener', 'events a step'],
     style: { head: [], border: [] },
   });
   for (const { name, stepMilliseconds, silent, heard, eventsPerStep } of results)
-    table.push([name, stepMilliseconds.toFixed(3), both(silent), both(heard), eventsPerStep.toFixed(2)]);
+    table.push([name, stepMilliseconds.toFixed(3), all(silent), all(heard), eventsPerStep.toFixed(2)]);
   console.log(table.toString());
 }
 

@@ -138,11 +138,14 @@ test('an event buffer drops steps that nobody takes, and nothing else', async ()
   const buffer = new EventBuffer();
   const stop = { type: 'earlyStopping', epoch: 1, bestEpoch: 1, value: 0, stopped: true, restored: true } as const;
   const step = { type: 'step', epoch: 1, step: 1, steps: 9, loss: 0, learningRate: 0, imagesPerSecond: 0 } as const;
-  for (const event of [step, { ...step, step: 2 }, stop, stop]) buffer.push(event);
+  for (const event of [step, { ...step, step: 2 }, stop, stop]) {
+    buffer.push(event);
+    await Promise.resolve();
+  }
   buffer.end();
   const taken: TrainingEvent[] = [];
   for await (const event of buffer) taken.push(event);
-  expect(taken).toEqual([{ ...step, step: 2 }, stop, stop]);
+  expect(taken).toEqual([stop, stop]);
 });
 
 describe('jsonLines', () => {
