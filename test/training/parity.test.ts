@@ -23,12 +23,15 @@ export function dataOf(kind: TrainingCase['labels']): ArrayDataset {
   return { ...indices, classes, labels: tensor(`labels.${kind}`).data as never };
 }
 
-/** Batch norm's counters are no average in ours and one in torch's EMA; half precision rounds at other places. */
+/** How near losses and weights are. Without instructions for bfloat16 PyTorch itself is 0.017 and 0.2 from what it is with them. */
+const near = { fp32: [5e-5, 1e-4], fp16: [0.005, 0.02], bf16: [0.05, 0.3] } as const;
+
+/** Batch norm's counters are no average in ours and one in torch's EMA. */
 const isCounter = (key: string) => key.endsWith('num_batches_tracked');
 
 describe('like PyTorch after four epochs,', () => {
   it.each(Object.entries(cases))('%s', async (name, { labels, options, losses }) => {
-    const half = options.precision !== undefined;
+    const [nearLoss, nearWeight] = near[options.precision ?? 'fp32'];
     const data = dataOf(labels);
     const trainer = new Trainer(model, options);
     const found: number[] = [];
@@ -36,14 +39,16 @@ describe('like PyTorch after four epochs,', () => {
     const run = trainer.fit(data, { epochs, batchSize, shuffle: false });
     for await (const event of run)
       if (event.type === 'step') found[(event.epoch - 1) * steps + event.step - 1] = event.loss;
-    found.forEach((loss, step) => expect(loss).toBeCloseTo(losses[step] as number, half ? 2 : 4));
+    found.forEach((loss, step) =>
+      expect([step, Math.abs(loss - (losses[step] as number))]).toEqual([step, expect.toBeBelow(nearLoss)]),
+    );
     await trainer.adoptAverage();
     const state = await model.stateDict();
     const expected = under(tensors, name);
     expect(expected.size).toBe(state.size);
     for (const [key, value] of expected) {
       const off = isCounter(key) ? 0 : relativeDifference(state.get(key) as TensorData, value);
-      expect([key, off]).toEqual([key, expect.toBeBelow(half ? 2e-2 : 1e-4)]);
+      expect([key, off]).toEqual([key, expect.toBeBelow(nearWeight)]);
     }
   });
 });
