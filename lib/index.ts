@@ -45,10 +45,11 @@ export type {
   EpochEvent,
   History,
   Metrics,
+  RunPlace,
   StepEvent,
   TrainingEvent,
 } from './training/events';
-export type { RunOutcome, TrainingCallback } from './training/callbacks';
+export type { RunOutcome, RunPlan, TrainingCallback } from './training/callbacks';
 export type { EarlyStoppingOptions } from './training/early-stopping';
 export { jsonLines } from './training/json-lines';
 export { tensorBoard } from './training/tensor-board';

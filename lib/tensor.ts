@@ -12,7 +12,7 @@ export interface TensorData {
 
 const kinds = ['Float32Array', 'Uint8Array', 'Int32Array', 'BigInt64Array', 'Float64Array'];
 
-/** The values of a shape, `1` for a scalar. */
+/** The values of a shape, `1` for a scalar; not a safe integer where they are too many to count. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
 }

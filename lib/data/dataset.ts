@@ -14,6 +14,8 @@ export interface LabelledImages {
   readonly classes: readonly string[];
   /** With `broken: 'skip'`: why each picture that was left out was; its length is their number. */
   readonly skipped?: readonly string[];
+  /** The file of each image, where they are pictures. */
+  readonly files?: readonly string[];
 }
 
 /**

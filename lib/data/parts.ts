@@ -16,7 +16,9 @@ export function subset<Set extends Dataset>(dataset: Set, indices: readonly numb
   checkIndices(indices, dataset.size);
   const labels = chooseLabels(dataset.labels, dataset.size, indices);
   const chosen = dataset.kind === 'array' ? chooseArrays(dataset, indices) : chooseReads(dataset, indices);
-  return { ...(chosen as Set), size: indices.length, labels };
+  const { files } = dataset;
+  const own = files === undefined ? {} : { files: indices.map((index) => files[index] as string) };
+  return { ...(chosen as Set), ...own, size: indices.length, labels };
 }
 
 function chooseArrays(dataset: ArrayDataset, indices: readonly number[]): ArrayDataset {

@@ -127,6 +127,7 @@ export async function decodeList(list: PictureList, plan: PictureSetPlan): Promi
     images: { data: pixels.subarray(0, size * length), shape: [size, form.channels, ...form.size] },
     labels: chooseLabels(list.labels, list.files.length, kept),
     classes: list.classes,
+    files: kept.map((index) => list.files[index] as string),
     ...(broken === 'skip' ? { skipped: faults } : {}),
   };
 }

@@ -49,6 +49,7 @@ export async function streamList(list: PictureList, plan: PictureSetPlan): Promi
     dtype: 'uint8',
     labels,
     classes: list.classes,
+    files,
     read,
     ...(broken === 'skip' ? { skipped: faults } : {}),
   };

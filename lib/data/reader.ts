@@ -4,7 +4,7 @@ import { areRows, type StreamedDataset } from './dataset';
 import { toIndices } from './labels';
 
 /** What {@link fromReader} takes: the fields of a {@link StreamedDataset}. */
-export interface ReaderOptions extends Omit<StreamedDataset, 'kind' | 'labels' | 'skipped' | 'dtype'> {
+export interface ReaderOptions extends Omit<StreamedDataset, 'kind' | 'labels' | 'skipped' | 'files' | 'dtype'> {
   /** A class index for each image; or a `Float32Array` of size × classes numbers from 0 to 1. */
   labels: readonly number[] | Int32Array | Float32Array;
   /** Default `uint8`. */

@@ -290,12 +290,12 @@ export class DenseNet {
   freeze(prefix?: string, options?: { batchNorm?: 'keep' | 'adapt' }): void {
     const { batchNorm = 'keep' } = checkOptions('options', options, ['batchNorm']);
     checkOneOf('batchNorm', batchNorm, ['keep', 'adapt']);
-    this.#setTrainable('freeze', prefix, false, batchNorm === 'adapt');
+    this.#setTrainable('freeze', prefix, false, batchNorm);
   }
 
   /** Lets parameters learn again; the opposite of {@link DenseNet.freeze}. */
   unfreeze(prefix?: string): void {
-    this.#setTrainable('unfreeze', prefix, true, false);
+    this.#setTrainable('unfreeze', prefix, true);
   }
 
   /**
@@ -379,12 +379,19 @@ export class DenseNet {
     return this.#handle.keep(images);
   }
 
-  #setTrainable(call: string, prefix: string | undefined, trainable: boolean, adapting: boolean): void {
+  #setTrainable(
+    call: string,
+    prefix: string | undefined,
+    trainable: boolean,
+    batchNorm: 'keep' | 'adapt' = 'keep',
+  ): void {
     this.#handle.assertIdle(call);
     const path = prefix === undefined ? '' : checkString('prefix', prefix);
     this.#handle.checkPrefix(path);
-    this.#handle.setTrainable(path, trainable);
+    this.#handle.setTrainable(path, trainable, batchNorm);
     // Queued behind the calls made before; it can fail only where the whole model has failed.
-    void this.#handle.call((native) => native.setTrainable(path, trainable, adapting)).catch(() => undefined);
+    void this.#handle
+      .call((native) => native.setTrainable(path, trainable, batchNorm === 'adapt'))
+      .catch(() => undefined);
   }
 }

@@ -11,6 +11,13 @@ export interface ActiveRun {
   end(reason: unknown): Promise<void>;
 }
 
+/** A part whose parameters do not learn, and what its batch norms normalise by: see `DenseNet.freeze`. */
+export interface FrozenPart {
+  /** Its dotted name; empty for the whole network. */
+  prefix: string;
+  batchNorm: 'keep' | 'adapt';
+}
+
 /**
  * What stands behind a `DenseNet`: its native model and the state that its methods and its trainers share. Changes
  * are kept here at once, on the JavaScript side, while native calls queue behind one another.
@@ -23,8 +30,8 @@ export class ModelHandle {
   /** Open when undefined; otherwise calls wait, so that those made before them come first. */
   private gate: Promise<void> | undefined;
 
-  /** Names of the parameters that do not learn. */
-  private readonly frozen = new Set<string>();
+  /** The parameters that do not learn, and how they were frozen. */
+  private readonly frozen = new Map<string, FrozenPart['batchNorm']>();
 
   constructor(
     readonly core: Native,
@@ -111,10 +118,41 @@ export class ModelHandle {
     return !this.frozen.has(name);
   }
 
-  setTrainable(prefix: string, trainable: boolean): void {
+  /** `batchNorm`: of what does not learn. */
+  setTrainable(prefix: string, trainable: boolean, batchNorm: FrozenPart['batchNorm'] = 'keep'): void {
     for (const { name } of this.parametersBelow(prefix)) {
       if (trainable) this.frozen.delete(name);
-      else this.frozen.add(name);
+      else this.frozen.set(name, batchNorm);
+    }
+  }
+
+  /** What is frozen, in as few parts as say it. */
+  get frozenParts(): FrozenPart[] {
+    const visit = (prefix: string, depth: number): FrozenPart[] => {
+      const names = this.parametersBelow(prefix).map(({ name }) => name);
+      const ways = new Set(names.map((name) => this.frozen.get(name)));
+      const [batchNorm] = ways;
+      if (ways.size === 1) return batchNorm === undefined ? [] : [{ prefix, batchNorm }];
+      const below = new Set(
+        names.map((name) =>
+          name
+            .split('.')
+            .slice(0, depth + 1)
+            .join('.'),
+        ),
+      );
+      return [...below].flatMap((one) => visit(one, depth + 1));
+    };
+    return visit('', 0);
+  }
+
+  /** Freezes these parts and no others, here and natively. */
+  async restoreFrozen(parts: readonly FrozenPart[], native: NativeModel): Promise<void> {
+    this.setTrainable('', true);
+    await native.setTrainable('', true, false);
+    for (const { prefix, batchNorm } of parts) {
+      this.setTrainable(prefix, false, batchNorm);
+      await native.setTrainable(prefix, false, batchNorm === 'adapt');
     }
   }
 

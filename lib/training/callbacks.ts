@@ -6,12 +6,21 @@ import {
   type EarlyStoppingEvent,
   type EpochEvent,
   type History,
+  type RunPlace,
   type StepEvent,
   type TrainingEvent,
 } from './events';
 
 /** How a run ended: with its history, or with what it rejects with. */
 export type RunOutcome = { history: History; error?: undefined } | { history?: undefined; error: unknown };
+
+/** What a callback is told before a run begins. */
+export interface RunPlan {
+  epochs: number;
+  batchSize: number;
+  /** Where it begins: epoch 1, step 0; or the place of the checkpoint that it goes on from. */
+  from: RunPlace;
+}
 
 /**
  * Follows a run from beside it: the training never waits. Events come in order; what a function returns is awaited before
@@ -22,7 +31,7 @@ export type RunOutcome = { history: History; error?: undefined } | { history?: u
  */
 export interface TrainingCallback {
   /** Before anything else, once. */
-  onStart?(plan: { epochs: number; batchSize: number }): void | Promise<void>;
+  onStart?(plan: RunPlan): void | Promise<void>;
   onStep?(event: StepEvent): void | Promise<void>;
   onEpoch?(event: EpochEvent): void | Promise<void>;
   onCheckpoint?(event: CheckpointEvent): void | Promise<void>;
@@ -64,7 +73,7 @@ class Follower {
 
   constructor(
     private readonly callback: TrainingCallback,
-    plan: { epochs: number; batchSize: number },
+    plan: RunPlan,
     fail: (error: unknown) => void,
   ) {
     this.#work = this.#follow(plan);
@@ -82,7 +91,7 @@ class Follower {
     await this.callback.onEnd?.(outcome);
   }
 
-  async #follow(plan: { epochs: number; batchSize: number }): Promise<void> {
+  async #follow(plan: RunPlan): Promise<void> {
     await this.callback.onStart?.(plan);
     for await (const event of this.#buffer) {
       if (event.type === 'step') await this.callback.onStep?.(event);
@@ -101,7 +110,7 @@ class Follower {
  */
 export async function withCallbacks(
   callbacks: readonly TrainingCallback[],
-  plan: { epochs: number; batchSize: number },
+  plan: RunPlan,
   control: AbortController,
   fit: (emit: (event: TrainingEvent) => void) => Promise<History>,
 ): Promise<History> {

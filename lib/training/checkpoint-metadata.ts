@@ -1,8 +1,9 @@
 import { DenseNetError } from '../errors';
 import type { ModelConfig } from '../model/config';
+import type { FrozenPart, ModelHandle } from '../model/handle';
 import type { NativeTrainerOptions } from '../native';
-import { show } from '../validate';
-import { configToMetadata, metadataToConfig, trainingKey } from '../weights/config-metadata';
+import { isArrayOf, show } from '../validate';
+import { configToMetadata, frozenKey, metadataToConfig, trainingKey } from '../weights/config-metadata';
 
 /** The layout of the training state; raised when other versions of this package could misread it. */
 const layout = 1;
@@ -26,9 +27,33 @@ function describeTrainer({ precision, optimizer, average }: NativeTrainerOptions
   };
 }
 
-/** The `__metadata__` of a checkpoint, as JSON: `DenseNet.load` finds the model's configuration there. */
-export function checkpointMetadata(config: ModelConfig, options: NativeTrainerOptions): string {
-  return JSON.stringify({ ...configToMetadata(config), [trainingKey]: JSON.stringify(describeTrainer(options)) });
+/**
+ * The `__metadata__` of a checkpoint, as JSON: `DenseNet.load` finds the model's configuration there. What is frozen is that
+ * of the run's start, to which a run that goes on adds what it had unfrozen by then.
+ */
+export function checkpointMetadata({ config, frozenParts }: ModelHandle, options: NativeTrainerOptions): string {
+  return JSON.stringify({
+    ...configToMetadata(config),
+    [trainingKey]: JSON.stringify(describeTrainer(options)),
+    [frozenKey]: JSON.stringify(frozenParts),
+  });
+}
+
+/** The parts that were frozen when a checkpoint was written; undefined where it does not say so. */
+export function frozenIn(file: string, metadata: Readonly<Record<string, string>>): FrozenPart[] | undefined {
+  const text = metadata[frozenKey];
+  if (text === undefined) return undefined;
+  const parts = parseJson(text);
+  if (isArrayOf<FrozenPart>(parts, isFrozenPart)) return parts;
+  throw new DenseNetError(
+    'ERR_FILE_FORMAT',
+    `${file} says in a way that cannot be read which parts of its model were frozen.`,
+  );
+}
+
+function isFrozenPart(value: unknown): boolean {
+  const { prefix, batchNorm } = (value ?? {}) as Partial<Record<keyof FrozenPart, unknown>>;
+  return typeof prefix === 'string' && (batchNorm === 'keep' || batchNorm === 'adapt');
 }
 
 /** Refuses a file that does not say that it is a checkpoint, with `ERR_FILE_FORMAT`. */
@@ -69,13 +94,18 @@ export function checkOwner(
 }
 
 function parseDescription(file: string, text: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  } catch {
-    // Told below.
-  }
+  const value = parseJson(text);
+  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   throw new DenseNetError('ERR_FILE_FORMAT', `${file} has a description of its training state that is not JSON.`);
+}
+
+/** What a text says, or undefined where it is no JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The fields in which two differ, as sentences. */

@@ -2,12 +2,12 @@ import type { Dataset } from '../data/dataset';
 import { indexNames } from '../data/labels';
 import { DenseNetError } from '../errors';
 import type { ModelHandle } from '../model/handle';
-import type { NativeModel } from '../native';
+import type { NativeDataset, NativeModel } from '../native';
 import { checkInteger, checkOptions, checkSignal } from '../validate';
 import { checkDataset } from './check-dataset';
 import { nativeTopK, toEvaluation, type Evaluation } from './evaluation';
 import { checkMetricsOptions, metricsKeys, type MetricsOptions } from './metrics-options';
-import { runStoppable } from './stoppable';
+import { runStoppable, withSignal } from './stoppable';
 
 /** Options of `DenseNet.evaluate` and `Trainer.evaluate`. */
 export interface EvaluateOptions extends MetricsOptions {
@@ -42,7 +42,7 @@ export async function evaluate(
   const several = multiLabel(checkDataset(handle.config, 'data', data).rows);
   const native = target();
   let labels: readonly string[] = [];
-  const found = await runStoppable(handle, data, { batchSize, signal }, (dataset) => {
+  const job = (dataset: NativeDataset) => {
     // Those of this moment: a call behind this one may change them while it runs.
     const { classes, numClasses } = handle.config;
     labels = classes ?? indexNames(numClasses);
@@ -52,7 +52,8 @@ export async function evaluate(
       calibrationBins,
       rocAuc: rocAuc === 'auto' ? data.size * numClasses * 4 <= AUTO_SCORE_BYTES : rocAuc,
     });
-  });
+  };
+  const found = await withSignal(signal, (control) => runStoppable(handle, [data], { batchSize, control }, job));
   if (found === undefined) throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of during the evaluation.');
   return toEvaluation(found, labels, several ? [] : topK);
 }

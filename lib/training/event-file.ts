@@ -1,7 +1,7 @@
 /**
  * TensorBoard's event files: records of TFRecord framing (length, its checksum, data, its checksum; checksums are CRC-32C,
  * masked), each a protocol buffer `Event`. tensorflow/core/lib/io/record_writer.h and tensorflow/core/util/event.proto
- * describe them; only scalars are written.
+ * describe them; scalars and restarts are written.
  */
 
 /** CRC-32C (Castagnoli), reflected. */
@@ -38,6 +38,12 @@ export function toRecord(data: Uint8Array): Buffer {
 /** The first record of every file. */
 export function versionRecord(seconds: number): Buffer {
   return toRecord(Buffer.concat([double(1, seconds), bytes(3, Buffer.from('brain.Event:2'))]));
+}
+
+/** A record after which readers drop what the files before have of this step and later ones: a run goes on from there. */
+export function restartRecord(seconds: number, step: number): Buffer {
+  const sessionStart = integer(1, 1);
+  return toRecord(Buffer.concat([double(1, seconds), integer(2, step), bytes(7, sessionStart)]));
 }
 
 /**

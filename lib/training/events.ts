@@ -70,11 +70,24 @@ export interface EarlyStoppingEvent {
 
 export type TrainingEvent = StepEvent | EpochEvent | CheckpointEvent | EarlyStoppingEvent;
 
+/** A place in a run. */
+export interface RunPlace {
+  /** From 1. */
+  epoch: number;
+  /** Optimizer steps that were taken in that epoch. */
+  step: number;
+}
+
 /** What a run resolves to. */
 export interface History {
-  /** One entry an epoch. */
+  /** Where the run began: epoch 1, step 0; or the place of the checkpoint that it went on from. */
+  from: RunPlace;
+  /**
+   * One entry for each epoch that the run finished, from `from.epoch` on. The training metrics of an epoch that was gone on
+   * with are those of all its steps; those of the epochs before are in what callbacks such as `jsonLines` wrote.
+   */
   epochs: EpochEvent[];
-  /** Of the whole run. */
+  /** Of this run; what went before its checkpoint is not in it. */
   seconds: number;
   /** What `earlyStopping` came to, where the run had it. */
   earlyStopping?: EarlyStoppingEvent;

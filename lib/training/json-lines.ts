@@ -3,10 +3,13 @@ import path from 'node:path';
 import { checkBoolean, checkOptions, checkPath } from '../validate';
 import { toDenseNetError } from '../errors';
 import { fileError, type TrainingCallback } from './callbacks';
+import type { RunPlace } from './events';
+import { isBefore, isRunStart, rewindLog, runStart, type LogRecord } from './rewind';
 
 /**
  * Keeps a run's history as JSON lines, an event a line, each with the `time` at which it was written. A file that is there
- * is gone on with, so that a resumed run has one history.
+ * is gone on with. A resumed run goes on with the lines of the run that it resumes: what that one told of the time after
+ * the checkpoint is dropped, so that the file has each epoch once.
  *
  * @param file Where; its folder is made.
  * @param options `steps`: whether steps are kept too, those that there was time for; default false.
@@ -16,18 +19,19 @@ export function jsonLines(file: string, options?: { steps?: boolean }): Training
   const target = path.resolve(checkPath('file', file));
   const { steps = false } = checkOptions('options', options, ['steps']);
   checkBoolean('steps', steps);
-  const write = async (record: object): Promise<void> => {
+  const attempt = async (work: Promise<unknown>): Promise<void> => {
     try {
-      await appendFile(target, `${JSON.stringify({ time: new Date().toISOString(), ...record })}\n`);
+      await work;
     } catch (error) {
       throw fileError(target, error);
     }
   };
+  const write = (record: object): Promise<void> =>
+    attempt(appendFile(target, `${JSON.stringify({ time: new Date().toISOString(), ...record })}\n`));
   return {
     async onStart(plan) {
-      await mkdir(path.dirname(target), { recursive: true }).catch((error: unknown) => {
-        throw fileError(target, error);
-      });
+      await attempt(mkdir(path.dirname(target), { recursive: true }));
+      if (!isRunStart(plan.from)) await attempt(rewindLog(target, (records) => rewind(records, plan.from)));
       await write({ type: 'start', ...plan });
     },
     ...(steps ? { onStep: write } : {}),
@@ -41,4 +45,14 @@ export function jsonLines(file: string, options?: { steps?: boolean }): Training
           : { type: 'end', seconds: history.seconds },
       ),
   };
+}
+
+/** Of the last run that began anew, what came before a place; all of the runs before that one. */
+function rewind(records: LogRecord[], place: RunPlace): LogRecord[] {
+  const first = records.findLastIndex(
+    ({ type, from }) => type === 'start' && isRunStart((from ?? runStart) as RunPlace),
+  );
+  return records.filter(
+    (record, index) => index <= first || ['start', 'end'].includes(record.type ?? '') || isBefore(record, place),
+  );
 }

@@ -2,9 +2,9 @@ import { checkTransforms, type Transform } from '../data/transform';
 import type { Dataset } from '../data/dataset';
 import { DenseNetError } from '../errors';
 import type { ModelHandle } from '../model/handle';
-import type { NativeRateSearch, NativeTrainer } from '../native';
+import type { NativeDataset, NativeRateSearch, NativeTrainer } from '../native';
 import { checkInteger, checkOptions, checkPositive, checkSignal, invalidArgument } from '../validate';
-import { runStoppable } from './stoppable';
+import { runStoppable, withSignal } from './stoppable';
 
 /** Options of `Trainer.findLearningRate`. */
 export interface RateSearchOptions {
@@ -62,9 +62,8 @@ export async function findLearningRate(
   signal: AbortSignal | undefined,
 ): Promise<RateCurve> {
   const { batchSize } = search;
-  const found = await runStoppable(handle, data, { batchSize, signal }, (dataset) =>
-    trainer.findLearningRate(dataset, search),
-  );
+  const job = (dataset: NativeDataset) => trainer.findLearningRate(dataset, search);
+  const found = await withSignal(signal, (control) => runStoppable(handle, [data], { batchSize, control }, job));
   if (found === undefined) throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of during the search.');
   return { ...found, suggestion: found.suggestion === 0 ? null : found.suggestion };
 }

@@ -1,13 +1,13 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { DenseNetError, toDenseNetError } from '../errors';
-import type { ModelHandle } from '../model/handle';
+import type { FrozenPart, ModelHandle } from '../model/handle';
 import type { NativeTrainer, NativeTrainerOptions } from '../native';
 import { withFileSource } from '../weights/byte-source';
 import { readCheckpoint } from '../weights/checkpoint';
 import { readStateDict } from '../weights/state-dict';
 import type { TensorEntry } from '../weights/tensor-entry';
-import { checkIsCheckpoint, checkOwner } from './checkpoint-metadata';
+import { checkIsCheckpoint, checkOwner, frozenIn } from './checkpoint-metadata';
 
 /** Where a trainer goes on. */
 export interface ResumeReport {
@@ -38,8 +38,10 @@ export async function resumeFrom(
   const skipped: ResumeReport['skipped'] = [];
   for (const file of await candidates(place)) {
     try {
-      const entries = await readEntries(file, handle, options);
-      return { path: file, ...(await native.resume(file, entries)), skipped };
+      const { entries, frozen } = await readEntries(file, handle, options);
+      const place = await native.resume(file, entries);
+      if (frozen !== undefined) await handle.restoreFrozen(frozen, handle.native);
+      return { path: file, ...place, skipped };
     } catch (thrown) {
       const error = toDenseNetError(thrown);
       // A checkpoint of another model is no damage: an older one would be of it too.
@@ -82,7 +84,11 @@ async function candidates(place: string): Promise<string[]> {
     .map(({ name }) => path.join(place, name));
 }
 
-async function readEntries(file: string, handle: ModelHandle, options: NativeTrainerOptions): Promise<TensorEntry[]> {
+async function readEntries(
+  file: string,
+  handle: ModelHandle,
+  options: NativeTrainerOptions,
+): Promise<{ entries: TensorEntry[]; frozen: FrozenPart[] | undefined }> {
   const { metadata, entries } = await withFileSource(file, async (source) => {
     const checkpoint = await readCheckpoint(source);
     checkIsCheckpoint(file, checkpoint.metadata);
@@ -95,5 +101,5 @@ async function readEntries(file: string, handle: ModelHandle, options: NativeTra
       `${file} is damaged: its contents and its checksum do not agree. Nothing was taken from it; go on from another checkpoint.`,
     );
   checkOwner(file, metadata, handle.config, options);
-  return entries;
+  return { entries, frozen: frozenIn(file, metadata) };
 }

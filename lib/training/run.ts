@@ -1,4 +1,5 @@
 import { EventBuffer, type History, type TrainingEvent } from './events';
+import { linkSignal } from './stoppable';
 
 /**
  * A training run: a promise of its history, an async iterable of its events, and a way to end it. Leaving the loop
@@ -30,10 +31,8 @@ export class Run implements TrainingRun {
 
   constructor(work: RunWork, signal: AbortSignal | undefined) {
     this.#buffers = this.#first ? [this.#first] : [];
-    const abort = (): void => this.#control.abort(signal?.reason);
-    if (signal?.aborted) abort();
-    else signal?.addEventListener('abort', abort, { once: true });
-    this.#history = this.#carryOut(work).finally(() => signal?.removeEventListener('abort', abort));
+    const unlink = linkSignal(this.#control, signal);
+    this.#history = this.#carryOut(work).finally(unlink);
   }
 
   async #carryOut(work: RunWork): Promise<History> {

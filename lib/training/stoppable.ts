@@ -12,41 +12,62 @@ interface StoppableJob<Result> {
 }
 
 /**
- * Work on a data set that a signal ends: it then rejects with the signal's reason. An image that cannot be read ends it too.
+ * Native work on data sets that a controller ends: it then rejects with the controller's reason. An image that cannot be
+ * read aborts the controller, with what was wrong.
  *
  * @param batchSize Images at once.
  * @returns What the work came to; undefined when the model was disposed of meanwhile.
  */
 export async function runStoppable<Result>(
   handle: ModelHandle,
-  data: Dataset,
-  { batchSize, signal }: { batchSize: number; signal: AbortSignal | undefined },
-  start: (dataset: NativeDataset) => StoppableJob<Result>,
+  data: readonly Dataset[],
+  { batchSize, control }: { batchSize: number; control: AbortController },
+  start: (...datasets: NativeDataset[]) => StoppableJob<Result>,
 ): Promise<Result | undefined> {
-  signal?.throwIfAborted();
+  const { signal } = control;
+  const onFailure = (reason: unknown): void => control.abort(toDenseNetError(reason));
   let stop = (): void => undefined;
   const end = (): void => stop();
-  signal?.addEventListener('abort', end, { once: true });
-  const failures: unknown[] = [];
-  const onFailure = (reason: unknown): void => {
-    failures.push(reason);
-    stop();
+  signal.throwIfAborted();
+  signal.addEventListener('abort', end, { once: true });
+  const prepared: PreparedDataset[] = [];
+  const prepare = async (): Promise<NativeDataset[]> => {
+    for (const one of data) prepared.push(await prepareDataset(handle.core, one, { batchSize, onFailure, signal }));
+    signal.throwIfAborted();
+    return prepared.map(({ native }) => native);
   };
-  let prepared: PreparedDataset | undefined;
   try {
-    const result = await handle.callPrepared(
-      async () => (prepared = await prepareDataset(handle.core, data, { batchSize, onFailure, signal })),
-      (_, dataset) => {
-        const job = start(dataset.native);
-        stop = () => job.stop();
-        return job.result;
-      },
-    );
-    signal?.throwIfAborted();
-    if (failures.length > 0) throw toDenseNetError(failures[0]);
+    const result = await handle.callPrepared(prepare, (_, datasets) => {
+      const job = start(...datasets);
+      stop = () => job.stop();
+      return job.result;
+    });
+    if (result === undefined) signal.throwIfAborted();
     return result;
   } finally {
-    signal?.removeEventListener('abort', end);
-    prepared?.close();
+    signal.removeEventListener('abort', end);
+    for (const one of prepared) one.close();
   }
+}
+
+/** Work with a controller that a signal aborts too, with the signal's own reason. */
+export async function withSignal<Result>(
+  signal: AbortSignal | undefined,
+  work: (control: AbortController) => Promise<Result>,
+): Promise<Result> {
+  const control = new AbortController();
+  const unlink = linkSignal(control, signal);
+  try {
+    return await work(control);
+  } finally {
+    unlink();
+  }
+}
+
+/** Lets a signal abort a controller. Returns what ends that. */
+export function linkSignal(control: AbortController, signal: AbortSignal | undefined): () => void {
+  const abort = (): void => control.abort(signal?.reason);
+  if (signal?.aborted) abort();
+  else signal?.addEventListener('abort', abort, { once: true });
+  return () => signal?.removeEventListener('abort', abort);
 }

@@ -3,16 +3,18 @@ import os from 'node:os';
 import path from 'node:path';
 import { checkPath } from '../validate';
 import { fileError, type TrainingCallback } from './callbacks';
-import { scalarRecord, versionRecord } from './event-file';
-import type { Metrics } from './events';
+import { restartRecord, scalarRecord, versionRecord } from './event-file';
+import type { Metrics, RunPlace } from './events';
+import { isRunStart, runStart } from './rewind';
 
 /** Files that this process has begun, so that no two have one name. */
 let files = 0;
 
 /**
- * Writes a run for TensorBoard: `tensorboard --logdir FOLDER`. By step, those that there was time for: `step/loss`,
- * `step/learning_rate` and `step/images_per_second`; by epoch: `loss/train`, `top1/train` and the same of the validation
- * data.
+ * Writes a run for TensorBoard: `tensorboard --logdir FOLDER`. Everything stands at the number of optimizer steps since the
+ * run's first: after steps, those that there was time for, `step/loss`, `step/learning_rate` and `step/images_per_second`;
+ * after epochs `loss/train`, `top1/train`, the same of the validation data, and `epoch`. After a resume TensorBoard drops
+ * what earlier files have of later steps than the checkpoint's.
  *
  * @param folder Where; each run writes a new file there.
  * @returns A callback for `Trainer.fit`. The run rejects with `ERR_FILE` when the file cannot be written.
@@ -20,6 +22,9 @@ let files = 0;
 export function tensorBoard(folder: string): TrainingCallback {
   const target = path.resolve(checkPath('folder', folder));
   let file: FileHandle | undefined;
+  let from: RunPlace = runStart;
+  /** Steps of an epoch; undefined before the first event. */
+  let steps: number | undefined;
   const attempt = async (work: () => Promise<unknown>): Promise<void> => {
     try {
       await work();
@@ -27,32 +32,41 @@ export function tensorBoard(folder: string): TrainingCallback {
       throw fileError(target, error);
     }
   };
-  const write = (record: Buffer): Promise<void> => attempt(async () => file?.appendFile(record));
   const now = (): number => Date.now() / 1000;
+  const write = (epoch: number, step: number, all: number, scalars: Record<string, number>): Promise<void> =>
+    attempt(async () => {
+      const placeOf = (place: RunPlace): number => (place.epoch - 1) * all + place.step;
+      const records = [scalarRecord(now(), placeOf({ epoch, step }), scalars)];
+      if (steps === undefined && !isRunStart(from)) records.unshift(restartRecord(now(), placeOf(from) + 1));
+      steps = all;
+      await file?.appendFile(Buffer.concat(records));
+    });
   return {
-    onStart: () =>
+    onStart: (plan) =>
       attempt(async () => {
+        ({ from } = plan);
+        steps = undefined;
         await mkdir(target, { recursive: true });
         files += 1;
         const name = `events.out.tfevents.${Math.floor(now())}.${os.hostname()}.${process.pid}.${files}`;
         file = await open(path.join(target, name), 'ax');
         await file.appendFile(versionRecord(now()));
       }),
-    onStep: ({ epoch, step, steps, loss, learningRate, imagesPerSecond }) =>
-      write(
-        scalarRecord(now(), (epoch - 1) * steps + step, {
-          'step/loss': loss,
-          'step/learning_rate': learningRate,
-          'step/images_per_second': imagesPerSecond,
-        }),
-      ),
-    onEpoch: ({ epoch, train, validation }) =>
-      write(
-        scalarRecord(now(), epoch, {
-          ...named('train', train),
-          ...(validation === undefined ? {} : named('validation', validation)),
-        }),
-      ),
+    onStep: ({ epoch, step, steps: all, loss, learningRate, imagesPerSecond }) =>
+      write(epoch, step, all, {
+        'step/loss': loss,
+        'step/learning_rate': learningRate,
+        'step/images_per_second': imagesPerSecond,
+      }),
+    onEpoch: ({ epoch, train, validation }) => {
+      // A run that goes on after the last step of an epoch has taken none yet.
+      const all = steps ?? from.step;
+      return write(epoch, all, all, {
+        ...named('train', train),
+        ...(validation === undefined ? {} : named('validation', validation)),
+        epoch,
+      });
+    },
     onEnd: () => attempt(async () => file?.close()),
   };
 }

@@ -15,15 +15,16 @@ import { checkpointMetadata } from './checkpoint-metadata';
 import type { ResolvedCheckpoint } from './checkpoint-options';
 import { evaluate, type EvaluateOptions } from './evaluate';
 import type { Evaluation } from './evaluation';
-import type { EarlyStoppingEvent, EpochEvent, History, TrainingEvent } from './events';
+import type { EarlyStoppingEvent, EpochEvent, History, RunPlace, TrainingEvent } from './events';
 import { checkFit, type CheckedFit, type FitOptions } from './fit-options';
 import { isBinary } from './loss-options';
 import { resolveTrainerOptions, type TrainerOptions } from './options';
 import { findLearningRate, resolveRateSearch, type RateCurve, type RateSearchOptions } from './rate-finder';
 import { resumeFrom, type ResumeReport } from './resume';
+import { runStart } from './rewind';
 import { Run, type TrainingRun } from './run';
+import { runStoppable } from './stoppable';
 import { checkLabelled, checkLossWeights, checkTrainable, smallestBatch } from './trainable';
-import { prepareDataset, type PreparedDataset } from './upload';
 
 /** The result of {@link Trainer.step}. */
 export interface StepResult {
@@ -108,7 +109,7 @@ export class Trainer {
     this.#handle.assertUsable();
     const target = path.resolve(checkPath('path', file));
     const trainer = this.#attach();
-    await this.#handle.call(() => trainer.save(target, checkpointMetadata(this.#handle.config, this.#options)));
+    await this.#handle.call(() => trainer.save(target, checkpointMetadata(this.#handle, this.#options)));
   }
 
   /**
@@ -192,7 +193,8 @@ export class Trainer {
     const { signal, callbacks, ...plan } = checkFit(this.#handle, this.#options.loss, data, options);
     checkSignal('signal', signal);
     control.signal.throwIfAborted();
-    return withCallbacks(callbacks, plan, control, (tell) => {
+    const { epochs, batchSize } = plan;
+    return withCallbacks(callbacks, { epochs, batchSize, from: this.#place }, control, (tell) => {
       const tellAll = (event: TrainingEvent): void => {
         emit(event);
         tell(event);
@@ -216,57 +218,57 @@ export class Trainer {
         return finished;
       },
     };
+    const from = this.#place;
     // Epochs that a resumed run does not go through again.
-    const before = (this.#resumed?.epoch ?? 1) - 1;
+    const before = from.epoch - 1;
     let reached = 0;
-    const prepared: PreparedDataset[] = [];
-    const prepare = async (dataset: Dataset): Promise<NativeDataset> => {
-      const { batchSize } = plan;
-      const onFailure = (reason: unknown): void => control.abort(toDenseNetError(reason));
-      const made = await prepareDataset(this.#handle.core, dataset, { batchSize, onFailure, signal: control.signal });
-      prepared.push(made);
-      return made.native;
-    };
+    let begun = false;
     try {
       const trainer = this.#attach();
       const epochs: EpochEvent[] = [];
       let earlyStopping: EarlyStoppingEvent | undefined;
       let started = 0;
-      const stop = (): void => trainer.stop();
-      control.signal.addEventListener('abort', stop, { once: true });
-      const completed = await this.#handle
-        .callPrepared(
-          async () => ({ train: await prepare(data), held: validation && (await prepare(validation)) }),
-          (_, { train, held }) => {
-            started = performance.now();
-            return trainer.fit(train, held, { ...plan, checkpoint: this.#planCheckpoints(checkpoint) }, (event) => {
-              if (event.type === 'epoch') epochs.push(event);
-              if (event.type === 'earlyStopping') earlyStopping = event;
-              reached = Math.max(reached, event.epoch, before);
-              emit(event);
-            });
-          },
-        )
-        .finally(() => control.signal.removeEventListener('abort', stop));
-      reached = Math.max(reached, before);
-      if (!completed) control.signal.throwIfAborted();
+      const listen = (event: TrainingEvent): void => {
+        if (event.type === 'epoch') epochs.push(event);
+        if (event.type === 'earlyStopping') earlyStopping = event;
+        begun = true;
+        reached = Math.max(reached, event.epoch, before);
+        emit(event);
+      };
+      const job = (train: NativeDataset, held?: NativeDataset) => {
+        started = performance.now();
+        const run = trainer.fit(train, held, { ...plan, checkpoint: this.#planCheckpoints(checkpoint) }, listen);
+        const result = run.then((completed) => {
+          begun = true;
+          reached = Math.max(reached, before);
+          return completed || undefined;
+        });
+        return { result, stop: () => trainer.stop() };
+      };
+      const sets = validation === undefined ? [data] : [data, validation];
+      await runStoppable(this.#handle, sets, { batchSize: plan.batchSize, control }, job);
       const seconds = (performance.now() - started) / 1000;
-      return { epochs, seconds, ...(earlyStopping === undefined ? {} : { earlyStopping }) };
+      return { from, epochs, seconds, ...(earlyStopping === undefined ? {} : { earlyStopping }) };
     } catch (error) {
       throw control.signal.aborted && error === control.signal.reason ? error : toDenseNetError(error);
     } finally {
-      for (const one of prepared) one.close();
       for (const { epoch, prefix } of plan.unfreezing) if (epoch <= reached) this.#handle.setTrainable(prefix, true);
-      if (reached > 0) this.#resumed = undefined;
+      if (begun) this.#resumed = undefined;
       this.#handle.run = undefined;
       finish();
     }
   }
 
+  /** Where the next run begins. */
+  get #place(): RunPlace {
+    const { epoch, step } = this.#resumed ?? runStart;
+    return { epoch, step };
+  }
+
   #planCheckpoints(checkpoint: ResolvedCheckpoint | undefined): NativeCheckpointPlan | undefined {
     if (checkpoint === undefined) return undefined;
     const continues = this.#resumed !== undefined && path.dirname(this.#resumed.path) === checkpoint.folder;
-    return { ...checkpoint, continues, metadata: checkpointMetadata(this.#handle.config, this.#options) };
+    return { ...checkpoint, continues, metadata: checkpointMetadata(this.#handle, this.#options) };
   }
 
   /** The native trainer, made at the first call that needs it. */

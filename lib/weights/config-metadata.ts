@@ -8,6 +8,9 @@ const configKey = 'libtorch_densenet.config';
 /** Of a checkpoint: what its training state is of, see lib/training/checkpoint-metadata.ts. */
 export const trainingKey = 'libtorch_densenet.training';
 
+/** Of a checkpoint: which parts of its model were frozen, see lib/training/checkpoint-metadata.ts. */
+export const frozenKey = 'libtorch_densenet.frozen';
+
 /** The layout of the configuration in a file; raised when older readers could misread it. */
 const layoutVersion = '1';
 

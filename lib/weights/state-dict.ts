@@ -1,8 +1,9 @@
 import { DenseNetError } from '../errors';
+import { elementCount } from '../tensor';
 import type { Checkpoint } from './checkpoint';
 import { trainingKey } from './config-metadata';
 import { describe, Inert, PickleDict, TensorNode, type PickleValue } from './pickle-values';
-import { countOf, dtypeSize, type TensorEntry } from './tensor-entry';
+import { dtypeSize, type TensorEntry } from './tensor-entry';
 
 /** Where training programs keep the state dict in what they save, the one to prefer first. */
 const containers = ['state_dict_ema', 'model_ema', 'state_dict', 'model'];
@@ -88,7 +89,7 @@ function noTensors(name: string, dict: PickleDict): DenseNetError {
 function entryOf(file: string, name: string, tensor: TensorNode, checkpoint: Checkpoint): TensorEntry {
   const { dtype, shape, strides, bytes, byteOffset, storage } = tensor;
   // A stride of 0 lets a few bytes stand for a tensor of any size.
-  if (countOf(shape) * dtypeSize[dtype] > bytes)
+  if (elementCount(shape) * dtypeSize[dtype] > bytes)
     throw new DenseNetError(
       'ERR_FILE_FORMAT',
       `${file}: tensor ${describe(name)} of shape [${shape.join(', ')}] lies on ${bytes} bytes that it repeats. ` +

@@ -1,3 +1,5 @@
+import { elementCount } from '../tensor';
+
 /** Bytes of an element, by the type's name in safetensors. */
 export const dtypeSize = { F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, U8: 1, BOOL: 1 } as const;
 
@@ -33,11 +35,6 @@ export function contiguousStrides(shape: readonly number[]): number[] {
   return strides;
 }
 
-/** Elements of a shape; not a safe integer when they are too many to count. */
-export function countOf(shape: readonly number[]): number {
-  return shape.reduce((product, length) => product * length, 1);
-}
-
 /**
  * Elements from the first to the last that a shape and strides reach, both included: 0 for a tensor without elements,
  * undefined when that does not fit a safe integer. All numbers are safe integers of at least 0.
@@ -46,5 +43,5 @@ export function reachOf(shape: readonly number[], strides: readonly number[]): n
   if (shape.includes(0)) return 0;
   let last = 0;
   for (const [axis, length] of shape.entries()) last += (length - 1) * (strides[axis] as number);
-  return Number.isSafeInteger(last + 1) && Number.isSafeInteger(countOf(shape)) ? last + 1 : undefined;
+  return Number.isSafeInteger(last + 1) && Number.isSafeInteger(elementCount(shape)) ? last + 1 : undefined;
 }

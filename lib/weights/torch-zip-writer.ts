@@ -1,9 +1,10 @@
 import { crc32 } from 'node:zlib';
 import type { FilePiece } from '../native';
+import { elementCount } from '../tensor';
 import { Opcode } from './pickle-opcodes';
 import { PickleWriter } from './pickle-writer';
 import type { TensorDescription } from './safetensors';
-import { contiguousStrides, countOf, dtypeSize } from './tensor-entry';
+import { contiguousStrides, dtypeSize } from './tensor-entry';
 import { metadataRecord } from './torch-zip';
 
 /** The layout of records that torch has written since 1.6. */
@@ -43,7 +44,7 @@ export function torchZipPieces(
   archive.add('data.pkl', pickleStateDict(tensors));
   archive.add('byteorder', Buffer.from('little'));
   tensors.forEach(({ shape, dtype }, index) =>
-    archive.add(`data/${index}`, { tensor: index, bytes: countOf(shape) * dtypeSize[dtype] }),
+    archive.add(`data/${index}`, { tensor: index, bytes: elementCount(shape) * dtypeSize[dtype] }),
   );
   archive.add('version', Buffer.from(VERSION));
   archive.add(metadataRecord, Buffer.from(JSON.stringify(metadata)));
@@ -73,7 +74,7 @@ export function pickleStateDict(tensors: readonly TensorDescription[]): Buffer {
   tensors.forEach(({ name, dtype, shape }, index) => {
     pickle.text(name).shared(rebuild).opcode(Opcode.MARK);
     pickle.opcode(Opcode.MARK).shared('storage').shared({ module: 'torch', name: storageClass[dtype] });
-    pickle.text(String(index)).shared('cpu').integer(countOf(shape)).opcode(Opcode.TUPLE, Opcode.BINPERSID);
+    pickle.text(String(index)).shared('cpu').integer(elementCount(shape)).opcode(Opcode.TUPLE, Opcode.BINPERSID);
     pickle.integer(0).tuple(shape).tuple(contiguousStrides(shape)).opcode(Opcode.NEWFALSE);
     pickle.shared(orderedDict).opcode(Opcode.EMPTY_TUPLE, Opcode.REDUCE, Opcode.TUPLE, Opcode.REDUCE);
   });

@@ -4,12 +4,13 @@ import { gzipSync } from 'node:zlib';
 import { parseCifar } from '../../lib/data/cifar';
 import { parseIdx } from '../../lib/data/idx';
 import { DenseNetError } from '../../lib/errors';
+import { elementCount } from '../../lib/tensor';
 import { bufferSource, type ByteSource } from '../../lib/weights/byte-source';
 import { readCheckpoint, type Checkpoint } from '../../lib/weights/checkpoint';
 import { toModelNames } from '../../lib/weights/names';
 import { readSafetensors } from '../../lib/weights/safetensors';
 import { readStateDict } from '../../lib/weights/state-dict';
-import { countOf, dtypeSize } from '../../lib/weights/tensor-entry';
+import { dtypeSize } from '../../lib/weights/tensor-entry';
 import { readTorchLegacy } from '../../lib/weights/torch-legacy';
 import { readTorchZip } from '../../lib/weights/torch-zip';
 import { goodFiles, hostileFiles } from '../hostile/checkpoint-corpus';
@@ -95,7 +96,7 @@ function cifarFile(records: number): Buffer {
 
 async function takeIdx(bytes: Buffer): Promise<string> {
   const { shape, data } = await parseIdx('the file', bytes);
-  return countOf(shape) === data.length && data.length > 0 ? 'taken' : 'its shape and its data differ';
+  return elementCount(shape) === data.length && data.length > 0 ? 'taken' : 'its shape and its data differ';
 }
 
 async function takeCifar(bytes: Buffer): Promise<string> {
@@ -149,7 +150,7 @@ async function takeWeights(parse: (source: ByteSource) => Promise<Checkpoint>, b
   for (const { name, offset, bytes: length, shape, strides, dtype } of entries) {
     const numbers = [offset, length, ...shape, ...strides];
     const inside = numbers.every((one) => Number.isSafeInteger(one) && one >= 0) && offset + length <= bytes.length;
-    if (!inside || countOf(shape) * dtypeSize[dtype] > length || shape.length !== strides.length)
+    if (!inside || elementCount(shape) * dtypeSize[dtype] > length || shape.length !== strides.length)
       return `tensor ${JSON.stringify(name)} does not lie in the file`;
   }
   toModelNames(

@@ -1,4 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { jsonLines, type TrainingCallback, type TrainingEvent } from '../../lib';
 import { EventBuffer } from '../../lib/training/events';
 import { tinyDataset, tinyTrainer } from '../tiny';
@@ -29,7 +30,7 @@ describe('callbacks', () => {
     });
     for await (const event of run) events.push(event);
     const history = await run;
-    expect(calls[0]).toEqual(['onStart', expect.objectContaining(plan)]);
+    expect(calls[0]).toEqual(['onStart', { ...plan, from: { epoch: 1, step: 0 } }]);
     expect(calls.at(-1)).toEqual(['onEnd', { history }]);
     expect(of('onEpoch')).toEqual(history.epochs);
     expect(of('onEpoch')).toEqual(events.filter(({ type }) => type === 'epoch'));
@@ -173,6 +174,35 @@ describe('jsonLines', () => {
     expect(more[0]).toMatchObject({ type: 'start', epochs: 1 });
     expect(more.some(({ type }) => type === 'step')).toBe(true);
     expect(more.at(-1)).toMatchObject({ type: 'end', seconds: expect.any(Number) });
+  });
+
+  it('has each epoch once after a resume, and what runs before wrote', async () => {
+    const file = inFolder('resumed/history.jsonl');
+    const folder = inFolder('resumed/checkpoints');
+    const callbacks = [jsonLines(file, { steps: true })];
+    await tinyTrainer(await make()).fit(tinyDataset(), { ...plan, callbacks });
+    const before = await lines(file);
+    const checkpoint = { folder, everySteps: 1, keepLast: 100 };
+    await tinyTrainer(await make()).fit(tinyDataset(), { ...plan, checkpoint, callbacks });
+    // As a process leaves it that was killed while it wrote.
+    await appendFile(file, '{"time":"20');
+    const trainer = tinyTrainer(await make());
+    await trainer.resume(path.join(folder, 'epoch-0002-step-0000001.safetensors'));
+    const { from, epochs } = await trainer.fit(tinyDataset(), { ...plan, callbacks });
+    expect([from, epochs.map(({ epoch }) => epoch)]).toEqual([{ epoch: 2, step: 1 }, [2, 3]]);
+    const found = await lines(file);
+    expect(found.slice(0, before.length)).toEqual(before);
+    const own = found.slice(before.length);
+    const of = (type: string) => own.filter((line) => line['type'] === type);
+    expect(of('epoch').map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
+    expect(of('start').map((line) => line['from'])).toEqual([
+      { epoch: 1, step: 0 },
+      { epoch: 2, step: 1 },
+    ]);
+    const steps = of('step').map(({ epoch, step }) => `${String(epoch)}.${String(step)}`);
+    expect(new Set(steps).size).toBe(steps.length);
+    // The training metrics of the epoch that was broken off are those of all its steps.
+    expect(of('epoch')[1]?.['train']).toMatchObject({ size: 12 });
   });
 
   it('tells how a run that failed ended', async () => {

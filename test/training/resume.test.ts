@@ -163,7 +163,8 @@ test('parts that were unfrozen before the place learn on, and those that come la
   await new Trainer(whole, options).fit(data(), { epochs: 4, batchSize: 5, unfreeze, checkpoint });
   const expected = await fingerprint(whole);
   for (const name of (await readdir(run)).filter((one) => one.startsWith('epoch-'))) {
-    const model = await start();
+    // The checkpoint knows what was frozen when the run began.
+    const model = await make();
     const trainer = new Trainer(model, options);
     await trainer.resume(path.join(run, name));
     await trainer.fit(data(), { epochs: 4, batchSize: 5, unfreeze });
@@ -171,6 +172,30 @@ test('parts that were unfrozen before the place learn on, and those that come la
     expect(model.trainableParameterCount).toBe(whole.trainableParameterCount);
   }
 });
+
+test.each(['keep', 'adapt'] as const)(
+  'what was frozen is frozen again, with batch norms that %s',
+  async (batchNorm) => {
+    const options: TrainerOptions = { optimizer: optimizers['sgd']!, seed: 1 };
+    const run = path.join(folder, 'run');
+    const fit = { epochs: 3, batchSize: 5 };
+    const whole = await make();
+    whole.freeze('features.conv0');
+    whole.freeze('features.denseblock1', { batchNorm });
+    await new Trainer(whole, options).fit(data(), {
+      ...fit,
+      checkpoint: { folder: run, everySteps: 1, keepLast: 100 },
+    });
+    const model = await make({ seed: 5 });
+    // What is frozen here is not in the checkpoint, and learns as it did there.
+    model.freeze('classifier');
+    const trainer = new Trainer(model, options);
+    await trainer.resume(path.join(run, 'epoch-0002-step-0000001.safetensors'));
+    expect(model.trainableParameterCount).toBe(whole.trainableParameterCount);
+    await trainer.fit(data(), fit);
+    expect(await fingerprint(model)).toBe(await fingerprint(whole));
+  },
+);
 
 test('a run that had ended does nothing more, and one of more epochs goes on', async () => {
   const options: TrainerOptions = { optimizer: optimizers['adam']!, seed: 1 };
@@ -180,10 +205,14 @@ test('a run that had ended does nothing more, and one of more epochs goes on', a
   const before = await fingerprint(model);
   const trainer = new Trainer(model, options);
   expect(await trainer.resume(run)).toMatchObject({ epoch: 3, step: 0, skipped: [] });
-  expect((await trainer.fit(data(), { epochs: 2, batchSize: 5 })).epochs).toEqual([]);
+  expect(await trainer.fit(data(), { epochs: 2, batchSize: 5 })).toMatchObject({
+    from: { epoch: 3, step: 0 },
+    epochs: [],
+  });
   expect(await fingerprint(model)).toBe(before);
   await trainer.resume(run);
-  const { epochs } = await trainer.fit(data(), { epochs: 4, batchSize: 5 });
+  const { from, epochs } = await trainer.fit(data(), { epochs: 4, batchSize: 5 });
+  expect(from).toEqual({ epoch: 3, step: 0 });
   expect(epochs.map(({ epoch }) => epoch)).toEqual([3, 4]);
   // Only the run after `resume` goes on; the next one is a new one.
   expect((await trainer.fit(data(), { epochs: 1, batchSize: 5 })).epochs.map(({ epoch }) => epoch)).toEqual([1]);

@@ -2,7 +2,14 @@ import { execFileSync } from 'node:child_process';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { tensorBoard } from '../../lib';
-import { crc32c, maskedChecksum, scalarRecord, toRecord, versionRecord } from '../../lib/training/event-file';
+import {
+  crc32c,
+  maskedChecksum,
+  restartRecord,
+  scalarRecord,
+  toRecord,
+  versionRecord,
+} from '../../lib/training/event-file';
 import { tinyDataset, tinyTrainer } from '../tiny';
 import { expectRefusal, modelMaker, temporaryFolder } from '../unit/support';
 
@@ -59,6 +66,9 @@ test('records are bytes that TensorFlow would write', () => {
   const expected = '09000000000000f83f' + '10ac02' + '2a0a' + '0a08' + '0a0161' + '150000003f';
   expect(readRecords(scalarRecord(1.5, 300, { a: 0.5 })).map((data) => data.toString('hex'))).toEqual([expected]);
   expect(readRecords(versionRecord(1.5))[0]?.toString('latin1')).toMatch(/brain\.Event:2$/);
+  // Event { wall_time: 1.5, step: 300, session_log { status: START } }
+  const restart = readRecords(restartRecord(1.5, 300)).map((data) => data.toString('hex'));
+  expect(restart).toEqual(['09000000000000f83f' + '10ac02' + '3a02' + '0801']);
   expect(readRecords(toRecord(Buffer.alloc(0)))).toEqual([Buffer.alloc(0)]);
 });
 
@@ -96,14 +106,56 @@ describe('tensorBoard', () => {
         [number, number][]
       >;
       const of = (tag: string) => scalars[tag]?.map(([step, value]) => [step, expect.closeTo(value, 5) as number]);
-      expect(epochs.map(({ epoch, train }) => [epoch, train.loss])).toEqual(of('loss/train'));
-      expect(epochs.map(({ epoch, validation }) => [epoch, validation?.top1])).toEqual(of('top1/validation'));
+      expect(epochs.map(({ epoch, train }) => [3 * epoch, train.loss])).toEqual(of('loss/train'));
+      expect(epochs.map(({ epoch, validation }) => [3 * epoch, validation?.top1])).toEqual(of('top1/validation'));
+      expect(of('epoch')).toEqual(epochs.map(({ epoch }) => [3 * epoch, epoch]));
       // Steps that the follower had no time for are left out, but the last is not.
       expect(scalars['step/loss']?.at(-1)?.[0]).toBe(9);
       expect(scalars['step/learning_rate']?.at(-1)?.[1]).toBeCloseTo(0.05, 6);
     },
     60_000,
   );
+
+  /** A run that was killed after two epochs, of whose checkpoints the one in the middle of the second is left. */
+  async function goOn(folder: string): Promise<void> {
+    const checkpoint = { folder: inFolder(`${path.basename(folder)}-checkpoints`), everySteps: 1, keepLast: 9 };
+    await tinyTrainer(await make()).fit(tinyDataset(), {
+      ...plan,
+      epochs: 2,
+      checkpoint,
+      callbacks: [tensorBoard(folder)],
+    });
+    const trainer = tinyTrainer(await make());
+    await trainer.resume(path.join(checkpoint.folder, 'epoch-0002-step-0000001.safetensors'));
+    await trainer.fit(tinyDataset(), { ...plan, callbacks: [tensorBoard(folder)] });
+  }
+
+  it('after a resume, tells readers from which step on they have to forget what was before', async () => {
+    const folder = inFolder('runs/resumed');
+    await goOn(folder);
+    const files = (await readdir(folder)).sort();
+    const [first, second] = await Promise.all(files.map((name) => readFile(path.join(folder, name))));
+    // Four steps were taken: those of the first epoch, and one.
+    const restart = (readRecords(restartRecord(0, 5))[0] as Buffer).subarray(9).toString('hex');
+    const restarts = (file: Buffer | undefined) =>
+      readRecords(file as Buffer).flatMap((data, index) =>
+        data.subarray(9).toString('hex') === restart ? [index] : [],
+      );
+    expect([restarts(first), restarts(second)]).toEqual([[], [1]]);
+  });
+
+  (hasReader ? it : it.skip)('so that its own reader has each epoch once', async () => {
+    const folder = inFolder('runs/once');
+    await goOn(folder);
+    const program = path.join(__dirname, 'read_events.py');
+    const scalars = JSON.parse(execFileSync(python, [program, folder], { encoding: 'utf8' })) as Record<
+      string,
+      [number, number][]
+    >;
+    expect(scalars['epoch']).toEqual([1, 2, 3].map((epoch) => [3 * epoch, epoch]));
+    const steps = (scalars['step/loss'] ?? []).map(([step]) => step);
+    expect(steps).toEqual([...new Set(steps)].sort((a, b) => a - b));
+  });
 
   it('makes the run reject with ERR_FILE where it cannot write', async () => {
     await writeFile(inFolder('file'), '');

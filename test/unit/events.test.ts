@@ -151,7 +151,7 @@ describe('a buffer of events', () => {
 });
 
 describe('a run', () => {
-  const history = { epochs: [epoch(1)], seconds: 1 };
+  const history = { from: { epoch: 1, step: 0 }, epochs: [epoch(1)], seconds: 1 };
 
   /** A run that tells of events and then ends as it is told to. */
   function run(events: TrainingEvent[], end: () => typeof history): Run {

@@ -1,31 +1,12 @@
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import sharp from 'sharp';
-import { datasets, DenseNet, Trainer, type ArrayDataset } from '../../lib';
+import { datasets, DenseNet, Trainer } from '../../lib';
 import { tinyConfig } from '../tiny';
-import { expectRefusal, refusal, temporaryFolder, valuesOf, wrong } from './support';
+import { firstPixels, pictureFolder, small } from './picture-folder';
+import { expectRefusal, refusal, valuesOf, wrong } from './support';
 
-const inFolder = temporaryFolder();
-const small = { imageSize: [4, 4] as [number, number], channels: 1 as const };
-
-/** Writes a picture of one colour; folders on the way are made. */
-async function paint(place: string, colour: number | [number, number, number], width = 4, height = 4): Promise<void> {
-  const file = inFolder(place);
-  await mkdir(path.dirname(file), { recursive: true });
-  const [r, g, b] = typeof colour === 'number' ? [colour, colour, colour] : colour;
-  await sharp({ create: { width, height, channels: 3, background: { r, g, b } } }).toFile(file);
-}
-
-async function write(place: string, text: string): Promise<void> {
-  await mkdir(path.dirname(inFolder(place)), { recursive: true });
-  await writeFile(inFolder(place), text);
-}
-
-/** The first pixel of each image, which tells pictures of one colour apart. */
-function firstPixels({ size, images }: ArrayDataset): number[] {
-  const { data } = images;
-  return Array.from({ length: size }, (_, image) => Number(data[(image * data.length) / size]));
-}
+const { inFolder, paint, write } = pictureFolder();
 
 describe('imageFolder', () => {
   it('takes the folders as classes, sorted as Python sorts, and the pictures of each in order of their paths', async () => {
@@ -197,6 +178,11 @@ describe('faults', () => {
     const data = await datasets.imageFolder(inFolder('faulty'), { ...small, broken: 'skip' });
     expect(data.skipped?.map((fault) => path.basename(fault.split(' ')[1] ?? ''))).toEqual(['2.png', 'cut.jpg']);
     expect(data).toMatchObject({ size: 3, classes: ['a', 'b'], images: { shape: [3, 1, 4, 4] } });
+    for (const [set, names] of [
+      [data, ['1.png', '3.png', '4.png']],
+      [datasets.subset(data, [2, 0]), ['4.png', '1.png']],
+    ] as const)
+      expect(set.files?.map((file) => path.basename(file))).toEqual(names);
     expect([[...data.labels], firstPixels(data)]).toEqual([
       [0, 0, 1],
       [1, 3, 4],
@@ -268,70 +254,6 @@ describe('faults', () => {
       'ERR_DATASET',
       inFolder('faulty/zebra'),
     );
-  });
-});
-
-describe('imageFolders', () => {
-  it('takes train and val as they are, with the classes of train', async () => {
-    await paint('parts/train/a/1.png', 1);
-    await paint('parts/train/b/2.png', 2);
-    await paint('parts/val/b/3.png', 3);
-    await paint('parts/val/a/4.png', 4);
-    await paint('parts/ignored/c/5.png', 5);
-    const { train, validation } = await datasets.imageFolders(inFolder('parts'), small);
-    expect([train, validation].map((data) => [data.classes, [...data.labels], firstPixels(data)])).toEqual([
-      [
-        ['a', 'b'],
-        [0, 1],
-        [1, 2],
-      ],
-      [
-        ['a', 'b'],
-        [0, 1],
-        [4, 3],
-      ],
-    ]);
-  });
-
-  it('refuses a class that one of the two has not', async () => {
-    await paint('uneven/train/a/1.png', 1);
-    await paint('uneven/train/b/2.png', 2);
-    await paint('uneven/test/a/3.png', 3);
-    await expectRefusal(() => datasets.imageFolders(inFolder('uneven'), small), 'ERR_DATASET', 'uneven/test/b');
-  });
-
-  it('splits each class by a seed, always alike, where there are no such folders', async () => {
-    for (let n = 0; n < 10; n += 1)
-      for (const name of ['a', 'b']) await paint(`whole/${name}/${n}.png`, n + (name === 'a' ? 0 : 100));
-    const read = (options: object = {}) => datasets.imageFolders(inFolder('whole'), { ...small, ...options });
-    const { train, validation } = await read({ holdOut: 0.3 });
-    expect([[...train.labels], [...validation.labels]].map((labels) => labels.join(''))).toEqual([
-      '00000001111111',
-      '000111',
-    ]);
-    expect([...firstPixels(train), ...firstPixels(validation)].sort((x, y) => x - y)).toEqual(
-      [0, 100].flatMap((start) => Array.from({ length: 10 }, (_, n) => start + n)),
-    );
-    expect(firstPixels((await read({ holdOut: 0.3 })).validation)).toEqual(firstPixels(validation));
-    expect(firstPixels((await read({ holdOut: 0.3, seed: 8 })).validation)).not.toEqual(firstPixels(validation));
-    expect((await read()).validation.size).toBe(4);
-  });
-
-  it('tells what is wrong once, whichever part it would be in', async () => {
-    for (let n = 0; n < 5; n += 1) await paint(`wrong/a/${n}.png`, n);
-    await mkdir(inFolder('wrong/b'), { recursive: true });
-    await expectRefusal(() => datasets.imageFolders(inFolder('wrong'), small), 'ERR_DATASET', '1 fault:', 'wrong/b');
-  });
-
-  it.each<[object, string]>([
-    [{ holdOut: 0 }, 'one of the two data sets empty'],
-    [{ holdOut: 1 }, 'holdOut'],
-    [{ holdOut: '0.2' }, 'holdOut'],
-    [{ seed: -1 }, 'seed'],
-    [{ holdout: 0.2 }, 'Did you mean "holdOut"'],
-  ])('refuses %j', async (options, text) => {
-    const call = () => datasets.imageFolders(inFolder('whole'), { ...small, ...options });
-    await expectRefusal(call, 'ERR_INVALID_ARGUMENT', text);
   });
 });
 
