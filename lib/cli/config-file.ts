@@ -132,6 +132,8 @@ export async function withConfigFile<Options extends { config?: string }>(
   for (const [key, value] of Object.entries(config)) {
     const source = command.getOptionValueSource(key);
     if (source === undefined || source === 'default') merged[key] = value;
+    // The place from the command line, and how to read it from the file.
+    else if (key === 'data' && typeof value === 'object') merged[key] = { ...value, path: merged[key] };
   }
   return merged as unknown as Options;
 }

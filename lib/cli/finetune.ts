@@ -1,27 +1,28 @@
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import colors from 'picocolors';
 import type { Dataset } from '../data/dataset';
 import { randomCrop, randomHorizontalFlip, type Transform } from '../data/transforms';
 import { DenseNetError } from '../errors';
-import { DenseNet } from '../model/densenet';
+import { DenseNet, type CreateOptions } from '../model/densenet';
 import { fill } from '../model/fill';
-import type { Device } from '../model/run-options';
 import { variantNames, type Variant } from '../model/variants';
 import { Trainer } from '../training/trainer';
 import type { TrainerOptions } from '../training/options';
 import { pretrainedNames, type PretrainedName } from '../weights/hub';
-import type { TrainingEvent } from '../training/events';
 import { dataOption, deviceOption, jsonOption, pictureOptions, positiveNumber, wholeNumber } from './arguments';
-import { withConfigFile } from './config-file';
 import { augmentHelp, openData, toDataOptions, toTransforms, type DataFlags } from './data';
-import { RunFolder } from './run-folder';
 import { follow } from './follow';
+import { checkpointsOf, hasCheckpoints, RunFolder } from './run-folder';
+import { settle, type RunOptions } from './settle';
 import { count, duration, percent, printTable } from './terminal';
 
-interface FinetuneOptions extends DataFlags {
+interface FinetuneOptions extends DataFlags, RunOptions {
   weights: string;
   variant?: Variant;
+  /** Of a run that is gone on with: the network that it trains. */
+  model?: CreateOptions;
   headEpochs: number;
   epochs: number;
   batchSize: number;
@@ -30,11 +31,8 @@ interface FinetuneOptions extends DataFlags {
   flip: boolean;
   augment?: string | unknown[];
   balanced: boolean;
-  config?: string;
   seed: number;
-  device: Device;
   out: string;
-  json: boolean;
 }
 
 /** `densenet finetune` */
@@ -54,7 +52,8 @@ export function finetuneCommand(): Command {
     .option('--balanced', 'draw images so that every class is as frequent as every other', false)
     .option('--seed <n>', 'decides the classifier, order, augmentation and split', wholeNumber(0), 1)
     .addOption(deviceOption())
-    .option('--out <folder>', 'where the run goes', path.join('runs', 'finetuned'));
+    .option('--out <folder>', 'where the run goes', path.join('runs', 'finetuned'))
+    .option('--resume <run>', 'go on with a run that was interrupted: the folder that was its --out');
   return pictureOptions(command)
     .addOption(jsonOption())
     .addHelpText(
@@ -63,16 +62,21 @@ export function finetuneCommand(): Command {
 Where FOLDER has a folder "train" and one named "val", "valid", "validation" or "test", the second is tested on; otherwise
 a fifth of each class is. Each class needs two pictures or more.
 
+Ctrl-C ends the run after its step and saves it as it is; --resume goes on from there, or from the last whole epoch where the
+process was killed, and ends with the weights that the unbroken run would have had.
+
 Examples:
   $ densenet finetune --data flowers --weights densenet121
   $ densenet finetune --data flowers --weights mine.pth --variant densenet169 --epochs 0
+  $ densenet finetune --resume runs/finetuned
 `,
     )
     .action(finetune);
 }
 
 async function finetune(given: FinetuneOptions, command: Command): Promise<void> {
-  const options = await withConfigFile(command, given);
+  const options = await settle(command, given);
+  const resume = options.resume !== undefined;
   for (const name of ['data', 'weights'] as const)
     if ((options[name] as unknown) === undefined)
       throw new DenseNetError(
@@ -91,7 +95,7 @@ async function finetune(given: FinetuneOptions, command: Command): Promise<void>
   const data = { ...toDataOptions(options), ...form };
   const { train: trainSet, validation: testSet } = await openData(data, options.seed);
   checkClasses(data.path, trainSet);
-  await model.replaceClassifier(trainSet.classes, { seed: options.seed });
+  if (!resume) await model.replaceClassifier(trainSet.classes, { seed: options.seed });
   if (!options.json)
     console.log(
       `Teaching a DenseNet of ${count(model.parameterCount)} parameters ${trainSet.classes.length} classes on ` +
@@ -100,7 +104,8 @@ async function finetune(given: FinetuneOptions, command: Command): Promise<void>
   const augment = options.augment === undefined ? augmentation(model, options) : toTransforms(options.augment);
   // A recipe that is refused leaves no folder behind.
   const whole = new Trainer(model, wholeRecipe(options));
-  const folder = await RunFolder.open(options.out, { ...options, command: 'finetune', data, augment }, model.device);
+  const settings = { ...options, command: 'finetune', data, augment, model: model.config };
+  const folder = resume ? RunFolder.resume(options.out) : await RunFolder.open(options.out, settings, model.device);
   try {
     await tune(model, { trainSet, testSet, augment, folder, whole }, options);
   } finally {
@@ -127,12 +132,16 @@ async function tune(model: DenseNet, tuning: Tuning, options: FinetuneOptions): 
   await model.saveWeights(weights);
   const seconds = (performance.now() - started) / 1000;
   await folder.write('summary.json', { interrupted, seconds, test: evaluation });
+  // An interrupted run has them to go on from; a whole one has its weights.
+  if (!interrupted) await rm(checkpointsOf(folder.path), { recursive: true, force: true });
   if (options.json) {
     console.log(JSON.stringify({ type: 'result', test: { loss, top1, size }, seconds, interrupted, weights }));
   } else {
+    const goOn: [string, string] = ['Go on with', colors.green(`npx densenet finetune --resume ${folder.path}`)];
     printTable([
       ['Test accuracy', `${percent(top1)} of ${size} pictures that it never saw`],
       ['Time', interrupted ? 'interrupted; the weights are those of the last whole step' : duration(seconds)],
+      ...(interrupted ? [goOn] : []),
       ['Weights', weights],
       ['Run next', colors.green(`npx densenet predict PICTURE --weights ${weights}`)],
       ['Look at it', colors.green(`npx densenet report ${folder.path}`)],
@@ -141,8 +150,12 @@ async function tune(model: DenseNet, tuning: Tuning, options: FinetuneOptions): 
   if (interrupted) process.exitCode = 130;
 }
 
-/** The network to begin with, by a name, by a file that says what it is, or by a file and its variant. */
-async function open({ weights, variant, device, seed }: FinetuneOptions): Promise<DenseNet> {
+/**
+ * The network to begin with: that of the run that is gone on with, whose checkpoints have its weights; by a name; by a file
+ * that says what it is; or by a file and its variant.
+ */
+async function open({ resume, model: own, weights, variant, device, seed }: FinetuneOptions): Promise<DenseNet> {
+  if (resume !== undefined) return DenseNet.create({ ...own, device });
   if (pretrainedNames.includes(weights as PretrainedName))
     return DenseNet.fromPretrained(weights as PretrainedName, { device });
   if (variant === undefined) return DenseNet.load(weights, { device });
@@ -173,6 +186,9 @@ function wholeRecipe({ lr, layerDecay, seed }: FinetuneOptions): TrainerOptions 
   };
 }
 
+/** What a run is made of, as its folder names it. */
+type Phase = 'head' | 'whole';
+
 /** The classifier alone, then everything. Returns whether it was interrupted. */
 async function train(
   model: DenseNet,
@@ -180,18 +196,18 @@ async function train(
   options: FinetuneOptions,
 ): Promise<boolean> {
   const { headEpochs, epochs, batchSize, seed, json, balanced } = options;
-  const shown = { json, onEvent: (event: TrainingEvent) => folder.log(event) };
-  const shuffle = balanced ? { shuffle: 'balanced' as const } : {};
-  if (headEpochs > 0) {
+  const resume = options.resume !== undefined;
+  const plan = { batchSize, validation, ...(balanced ? { shuffle: 'balanced' as const } : {}) };
+  const carryOut = async (phase: Phase, trainer: Trainer, more: { epochs: number; augment?: Transform[] }) =>
+    (await follow(trainer, trainSet, { ...plan, ...more }, { folder, phase, resume, json })).interrupted;
+  if (headEpochs > 0 && !(await hasCheckpoints(folder.path, 'whole'))) {
     model.freeze('features');
     const trainer = new Trainer(model, { optimizer: { type: 'adam', lr: 1e-3 }, seed });
-    const plan = { epochs: headEpochs, batchSize, validation, ...shuffle };
-    if ((await follow(trainer, trainSet, plan, shown)).interrupted) return true;
+    if (await carryOut('head', trainer, { epochs: headEpochs })) return true;
   }
   if (epochs === 0) return false;
   model.unfreeze();
-  const plan = { epochs, batchSize, validation, augment, ...shuffle };
-  return (await follow(whole, trainSet, plan, shown)).interrupted;
+  return carryOut('whole', whole, { epochs, augment });
 }
 
 function augmentation(model: DenseNet, { flip }: FinetuneOptions): Transform[] {

@@ -1,24 +1,34 @@
 import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { DenseNetError, reasonOf } from '../errors';
 import { runtimeInfo } from '../runtime/info';
-import type { TrainingEvent } from '../training/events';
+import type { RunPlace, TrainingEvent } from '../training/events';
+import { isBefore, isRunStart, rewindLog } from '../training/rewind';
 
-/** Where a run's checkpoints lie. */
-export function checkpointsOf(folder: string): string {
-  return path.join(folder, 'checkpoints');
+/** Where a run's checkpoints lie; with a phase, those of that phase. */
+export function checkpointsOf(folder: string, phase = ''): string {
+  return path.join(folder, 'checkpoints', phase);
+}
+
+/** Whether there are checkpoints to go on from; without a phase, of any. */
+export async function hasCheckpoints(folder: string, phase?: string): Promise<boolean> {
+  const names = await readdir(checkpointsOf(folder, phase), { recursive: true }).catch(() => []);
+  return names.some((name) => name.endsWith('.safetensors'));
 }
 
 /**
  * What a run was begun with: its `config.json`.
  *
- * @throws DenseNetError `ERR_FILE` where there is none.
+ * @param command That must have begun it.
+ * @throws DenseNetError `ERR_FILE` where there is none, or nothing to go on from; `ERR_INVALID_ARGUMENT` for a run of another
+ *   command.
  */
-export async function readConfig(folder: string): Promise<Record<string, unknown>> {
+export async function readConfig(folder: string, command: string): Promise<Record<string, unknown>> {
   const file = path.join(folder, 'config.json');
+  let config: Record<string, unknown>;
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
+    config = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
   } catch (error) {
     throw new DenseNetError(
       'ERR_FILE',
@@ -26,11 +36,23 @@ export async function readConfig(folder: string): Promise<Record<string, unknown
       { cause: error },
     );
   }
+  if (config['command'] !== command)
+    throw new DenseNetError(
+      'ERR_INVALID_ARGUMENT',
+      `${folder} is a run of \`densenet ${String(config['command'])}\`. Go on with it by that command's --resume.`,
+    );
+  if (!(await hasCheckpoints(folder)))
+    throw new DenseNetError(
+      'ERR_FILE',
+      `${folder} holds no checkpoint to go on from: the run has ended, or was ended before its first. Begin a new one.`,
+    );
+  return config;
 }
 
 /**
  * What a command leaves of a run: `config.json` (every option, complete), `run.json` (versions, seed, device, when),
- * `log.jsonl` (an event a line), `summary.json` (what came out) and the weights. Only one run at a time writes to it.
+ * `log.jsonl` (an event a line), `tensorboard/`, `summary.json` (what came out) and the weights. Only one run at a time writes
+ * to it.
  */
 export class RunFolder {
   readonly path: string;
@@ -55,6 +77,7 @@ export class RunFolder {
       await mkdir(folder, { recursive: true });
       run.#takeLock();
       await run.#refuseInterrupted();
+      await rm(run.tensorBoard(), { recursive: true, force: true });
       await run.write('config.json', config);
       await run.write('run.json', await describeRun(device));
       await writeFile(run.file('log.jsonl'), '');
@@ -75,23 +98,28 @@ export class RunFolder {
   }
 
   async #refuseInterrupted(): Promise<void> {
-    const left = await readdir(checkpointsOf(this.path)).catch(() => []);
-    if (!left.some((name) => name.endsWith('.safetensors'))) return;
+    if (!(await hasCheckpoints(this.path))) return;
     throw new DenseNetError(
       'ERR_INVALID_ARGUMENT',
       `${this.path} holds a run that was interrupted. Go on with it by --resume ${this.path}, choose another --out, or remove ${checkpointsOf(this.path)}.`,
     );
   }
 
-  /** Drops what was logged after the place at which a run goes on: those steps are taken again. */
-  async rewindLog(epoch: number, step: number): Promise<void> {
-    const log = await readFile(this.file('log.jsonl'), 'utf8').catch(() => '');
-    const kept = log.split('\n').filter((line) => {
-      if (!line.endsWith('}')) return false; // the last one of a process that was killed
-      const event = JSON.parse(line) as TrainingEvent;
-      return event.epoch < epoch || (event.type === 'step' && event.epoch === epoch && event.step <= step);
-    });
-    await writeFile(this.file('log.jsonl'), kept.map((line) => `${line}\n`).join(''));
+  /**
+   * Drops what was logged after the place at which a run goes on, where those steps are taken again, and notes in `run.json`
+   * that it did.
+   *
+   * @param phase Of which phase the place is; other phases' lines stay.
+   */
+  async rewind(place: RunPlace, phase?: string): Promise<void> {
+    await rewindLog(this.file('log.jsonl'), (records) =>
+      records.filter((record) => record['phase'] !== phase || isBefore(record, place)),
+    );
+    // TensorBoard itself drops what it has of later steps, where a run goes on in the middle.
+    if (isRunStart(place)) return rm(this.tensorBoard(phase), { recursive: true, force: true });
+    const { resumed = [], ...run } = await readRun(this.file('run.json'));
+    const resume = { at: new Date().toISOString(), ...place, ...(phase === undefined ? {} : { phase }) };
+    await this.write('run.json', { ...run, resumed: [...resumed, resume] });
   }
 
   #takeLock(): void {
@@ -120,18 +148,32 @@ export class RunFolder {
     return path.join(this.path, name);
   }
 
+  /** Where TensorBoard's files go. */
+  tensorBoard(phase = ''): string {
+    return path.join(this.path, 'tensorboard', phase);
+  }
+
   async write(name: string, content: object): Promise<void> {
     await writeFile(this.file(name), `${JSON.stringify(content, undefined, 2)}\n`);
   }
 
   /** Adds an event to the log; synchronously, so that a process that ends loses none. */
-  log(event: TrainingEvent): void {
+  log(event: TrainingEvent & { phase?: string }): void {
     appendFileSync(this.file('log.jsonl'), `${JSON.stringify(event)}\n`);
   }
 
   close(): void {
     if (this.#locked) rmSync(this.#lock, { force: true });
     this.#locked = false;
+  }
+}
+
+/** What `run.json` holds; nothing where it is damaged. */
+async function readRun(file: string): Promise<{ resumed?: object[] }> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as { resumed?: object[] };
+  } catch {
+    return {};
   }
 }
 

@@ -2,16 +2,15 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import colors from 'picocolors';
-import { DenseNetError } from '../errors';
 import { areRows, type ArrayDataset, type Dataset } from '../data/dataset';
 import { DenseNet, type CreateOptions } from '../model/densenet';
-import type { Device } from '../model/run-options';
 import { variantNames, type Variant } from '../model/variants';
 import { runtimeInfo } from '../runtime/info';
 import { Trainer } from '../training/trainer';
 import type { Evaluation } from '../training/evaluation';
 import type { History } from '../training/events';
 import type { TrainerOptions } from '../training/options';
+import { isRunStart } from '../training/rewind';
 import {
   dataOption,
   deviceOption,
@@ -21,14 +20,14 @@ import {
   positiveNumber,
   wholeNumber,
 } from './arguments';
-import { withConfigFile } from './config-file';
 import { augmentHelp, openData, toDataOptions, toTransforms, type DataFlags, type DataOptions } from './data';
 import { follow } from './follow';
 import { defaultRecipe, digitsRecipe } from './recipe';
-import { checkpointsOf, readConfig, RunFolder } from './run-folder';
+import { checkpointsOf, RunFolder } from './run-folder';
+import { settle, type RunOptions } from './settle';
 import { count, duration, percent, printTable } from './terminal';
 
-interface TrainOptions extends DataFlags {
+interface TrainOptions extends DataFlags, RunOptions {
   variant?: Variant;
   model?: CreateOptions;
   trainer?: Partial<TrainerOptions>;
@@ -38,11 +37,6 @@ interface TrainOptions extends DataFlags {
   lr: number;
   balanced: boolean;
   seed: number;
-  device: Device;
-  out?: string;
-  resume?: string;
-  config?: string;
-  json: boolean;
 }
 
 /** `densenet train` */
@@ -83,7 +77,7 @@ Examples:
 }
 
 async function train(given: TrainOptions, command: Command): Promise<void> {
-  const options = await settle(given, command);
+  const options = await settle(command, given);
   const model = { ...options.model, ...(options.variant && { variant: options.variant }) };
   const data = withImageSize(toDataOptions(options), model);
   // The small network of the digits, unless another is asked for.
@@ -114,21 +108,6 @@ async function train(given: TrainOptions, command: Command): Promise<void> {
   }
 }
 
-/** The options of the run that is gone on with; or those that were given, over those of the configuration file. */
-async function settle(given: TrainOptions, command: Command): Promise<TrainOptions> {
-  const { resume, device, json } = given;
-  if (resume === undefined) return withConfigFile(command, given);
-  for (const option of command.options) {
-    const key = option.attributeName();
-    if (['resume', 'device', 'json'].includes(key) || command.getOptionValueSource(key) !== 'cli') continue;
-    throw new DenseNetError(
-      'ERR_INVALID_ARGUMENT',
-      `--resume goes on with the run's own settings; leave ${option.long} out, or begin a new run.`,
-    );
-  }
-  return { ...((await readConfig(resume)) as unknown as TrainOptions), device, json, resume, out: resume };
-}
-
 interface Training {
   trainSet: Dataset;
   validation: Dataset;
@@ -142,26 +121,22 @@ async function run(model: DenseNet, training: Training, options: TrainOptions): 
   const { trainSet, validation, augment, folder, digits, trainer } = training;
   const { epochs, batchSize, balanced, json } = options;
   if (!json) await introduce(model, trainSet, validation, digits);
-  const checkpoints = checkpointsOf(folder.path);
-  if (options.resume !== undefined) await goOn(trainer, folder, json);
   const plan = {
     epochs,
     batchSize,
     validation,
     augment,
-    checkpoint: { folder: checkpoints, best: false },
     ...(balanced ? { shuffle: 'balanced' as const } : {}),
   };
-  const { history, interrupted } = await follow(trainer, trainSet, plan, {
-    json,
-    onEvent: (event) => folder.log(event),
-  });
-  // What is left of an interrupted run is there to go on from; a whole one has its weights.
-  if (!interrupted) await rm(checkpoints, { recursive: true });
+  const resume = options.resume !== undefined;
+  const { history, interrupted } = await follow(trainer, trainSet, plan, { folder, resume, json });
   const evaluation = await trainer.evaluate(validation);
   const weights = folder.file('weights.safetensors');
-  await model.saveWeights(weights);
+  // What was evaluated: the averages, where there are any.
+  await trainer.saveWeights(weights);
   await folder.write('summary.json', { interrupted, seconds: history?.seconds, test: evaluation });
+  // An interrupted run has them to go on from; a whole one has its weights.
+  if (!interrupted) await rm(checkpointsOf(folder.path), { recursive: true });
   const sample = digits ? await saveSample(validation as ArrayDataset, folder.file('sample.png')) : undefined;
   if (json) {
     const { loss, top1, size } = evaluation;
@@ -173,13 +148,6 @@ async function run(model: DenseNet, training: Training, options: TrainOptions): 
     summarize(evaluation, history, trainSet.size, { weights, sample, skipped: skippedOf(trainSet, validation) });
   }
   if (interrupted) process.exitCode = 130;
-}
-
-async function goOn(trainer: Trainer, folder: RunFolder, json: boolean): Promise<void> {
-  const { epoch, step, skipped } = await trainer.resume(checkpointsOf(folder.path));
-  for (const { reason } of skipped) console.error(colors.yellow(reason));
-  if (!json) console.log(`Going on in epoch ${epoch}, after ${step} steps of it.\n`);
-  await folder.rewindLog(epoch, step);
 }
 
 /** Pictures are brought to the size that the network is for, where none is given. */
@@ -244,11 +212,16 @@ function summarize(
 ): void {
   const what = sample ? 'digits' : 'images';
   const rows: [string, string][] = [
-    ['Test accuracy', `${percent(evaluation.top1)} of ${evaluation.size} ${what} that it never saw`],
+    [
+      evaluation.confusionMatrix.length > 0 ? 'Test accuracy' : 'All labels right',
+      `${percent(evaluation.top1)} of ${evaluation.size} ${what} that it never saw`,
+    ],
   ];
   if (history) {
-    rows.push(['Training time', duration(history.seconds)]);
-    rows.push(['Speed', `${count((images * history.epochs.length) / history.seconds)} images/s, testing included`]);
+    const { from, epochs, seconds } = history;
+    const whole = isRunStart(from);
+    rows.push(['Training time', `${duration(seconds)}${whole ? '' : ', since it was resumed'}`]);
+    if (whole) rows.push(['Speed', `${count((images * epochs.length) / seconds)} images/s, testing included`]);
   } else {
     rows.push(['Interrupted', 'the weights are those of the last whole step']);
     rows.push(['Go on with', colors.green(`npx densenet train --resume ${path.dirname(weights)}`)]);

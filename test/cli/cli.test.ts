@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import sharp from 'sharp';
@@ -88,6 +88,14 @@ describe('train', () => {
         [whole, broken].map((out) => readFile(path.join(out, 'weights.safetensors'))),
       );
       expect(found?.equals(expected as Buffer)).toBe(true);
+      const log = lines(await readFile(path.join(broken, 'log.jsonl'), 'utf8'));
+      const epochs = log.filter(({ type }) => type === 'epoch').map(({ epoch }) => epoch);
+      expect(epochs).toEqual([1, 2, 3, 4, 5, 6]);
+      const steps = log
+        .filter(({ type }) => type === 'step')
+        .map(({ epoch, step }) => `${String(epoch)}.${String(step)}`);
+      expect(new Set(steps).size).toBe(steps.length);
+      expect(await readdir(path.join(broken, 'tensorboard'))).toHaveLength(2);
       const nothing = await densenet(['train', '--resume', broken]);
       expect(nothing).toMatchObject({ code: 1, stderr: expect.stringContaining('ERR_FILE') as unknown });
     },

@@ -24,7 +24,9 @@ const finetune = (data: string, args: string[] = [], options?: ChildOptions) =>
 
 interface Line {
   type: string;
+  phase?: string;
   epoch?: number;
+  step?: number;
   train?: { size: number };
   validation?: { size: number; top1: number };
   interrupted?: boolean;
@@ -98,7 +100,7 @@ describe('densenet finetune', () => {
     const all = lines(stdout);
     expect(all.filter(({ type }) => type === 'epoch').map(({ epoch }) => epoch)).toEqual([1, 2, 1]);
     expect(all.filter(({ type }) => type === 'epoch').map(({ validation }) => validation?.size)).toEqual([9, 9, 9]);
-    expect(all.filter(({ type }) => !['step', 'epoch', 'result'].includes(type))).toEqual([]);
+    expect(all.filter(({ type }) => !['step', 'epoch', 'checkpoint', 'result'].includes(type))).toEqual([]);
     const result = all.at(-1);
     expect(result).toMatchObject({
       type: 'result',
@@ -106,7 +108,9 @@ describe('densenet finetune', () => {
       weights: path.join(out, 'weights.safetensors'),
     });
     expect(result?.test?.size).toBe(9);
-    expect(result?.test?.top1).toEqual(all.at(-2)?.validation?.top1);
+    const epochs = all.filter(({ type }) => type === 'epoch');
+    expect(epochs.map(({ phase }) => phase)).toEqual(['head', 'head', 'whole']);
+    expect(result?.test?.top1).toEqual(epochs.at(-1)?.validation?.top1);
     expect(result?.seconds).toBeGreaterThan(0);
   });
 
@@ -213,6 +217,70 @@ describe('Ctrl-C', () => {
     });
     expect(code).toBe(130);
     expect(stdout).toMatch(/Time\s*│ interrupted; the weights are those of the last whole step/);
+    expect(stdout).toContain(`npx densenet finetune --resume ${out}`);
+  });
+});
+
+describe('--resume', () => {
+  const args = ['--head-epochs', '4', '--epochs', '3', '--seed', '4', '--json'];
+  const records = async (out: string, name = 'log.jsonl') => lines(await readFile(path.join(out, name), 'utf8'));
+  let expected: Buffer;
+  beforeAll(async () => {
+    expect((await finetune('plain', [...args, '--out', inFolder('unbroken')])).code).toBe(0);
+    expected = await readFile(inFolder('unbroken/weights.safetensors'));
+  });
+
+  it.each<[string, 'SIGINT' | 'SIGKILL', RegExp]>([
+    ['the classifier learns', 'SIGINT', /"phase":"head","type":"checkpoint"/],
+    ['the classifier learns', 'SIGKILL', /"phase":"head","type":"checkpoint"/],
+    ['the whole network learns', 'SIGINT', /"phase":"whole","type":"step"/],
+    ['the whole network learns', 'SIGKILL', /"phase":"whole","type":"epoch","epoch":2/],
+  ])(
+    'goes on with a run that was ended while %s, by %s, and ends as it would have ended',
+    async (what, signal, when) => {
+      const out = inFolder(`resumed-${what.length}-${signal}`);
+      let sent = false;
+      const first = await finetune('plain', [...args, '--out', out], {
+        onOutput: (text, kill) => {
+          if (sent || !when.test(text)) return;
+          sent = true;
+          kill(signal);
+        },
+      });
+      expect(first.code === 130 || first.signal === 'SIGKILL').toBe(true);
+      // The weights that it began with are not needed any longer.
+      const second = await densenet(['finetune', '--resume', out, '--json']);
+      expect({ code: second.code, stderr: second.stderr }).toEqual({ code: 0, stderr: '' });
+      expect(lines(second.stdout).at(-1)).toMatchObject({ type: 'result', interrupted: false });
+      expect((await readFile(path.join(out, 'weights.safetensors'))).equals(expected)).toBe(true);
+      // One log of the whole run, each epoch and each step at most once.
+      const log = await records(out);
+      const of = (type: string) =>
+        log.filter((line) => line.type === type).map(({ phase, epoch, step }) => `${phase} ${epoch} ${step}`);
+      expect(of('epoch')).toEqual(
+        [1, 2, 3, 4]
+          .map((epoch) => `head ${epoch} undefined`)
+          .concat([1, 2, 3].map((epoch) => `whole ${epoch} undefined`)),
+      );
+      expect(new Set(of('step')).size).toBe(of('step').length);
+      expect(await readdir(out)).not.toContain('checkpoints');
+      for (const phase of ['head', 'whole'])
+        expect((await readdir(path.join(out, 'tensorboard', phase))).length).toBeGreaterThan(0);
+      const { resumed } = JSON.parse(await readFile(path.join(out, 'run.json'), 'utf8')) as { resumed: object[] };
+      expect(resumed).toEqual([expect.objectContaining({ phase: expect.stringMatching(/head|whole/) as unknown })]);
+    },
+  );
+
+  it('refuses settings beside it, a run that is over, and a run of another command', async () => {
+    const out = inFolder('unbroken');
+    const mixed = await densenet(['finetune', '--resume', out, '--epochs', '9']);
+    expect(mixed).toMatchObject({ code: 1, stderr: expect.stringContaining('leave --epochs out') as unknown });
+    const over = await densenet(['finetune', '--resume', out]);
+    expect(over).toMatchObject({ code: 1, stderr: expect.stringMatching(/ERR_FILE: .*the run has ended/) as unknown });
+    const other = await densenet(['finetune', '--resume', inFolder('run')]);
+    expect(other).toMatchObject({ code: 1, stderr: expect.stringContaining('a run of `densenet train`') as unknown });
+    const nowhere = await densenet(['finetune', '--resume', inFolder('nowhere')]);
+    expect(nowhere).toMatchObject({ code: 1, stderr: expect.stringContaining('config.json') as unknown });
   });
 });
 
