@@ -2,12 +2,13 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Command } from 'commander';
 import colors from 'picocolors';
-import type { Dataset } from '../data/dataset';
+import { areRows, type Dataset } from '../data/dataset';
 import { DenseNetError } from '../errors';
 import { DenseNet } from '../model/densenet';
 import type { Device } from '../model/run-options';
-import { judge, readRun, takeImages, type Judged, type RunRecord } from '../report/collect';
-import { renderPage, several, type ReportContent, type ShownImage } from '../report/page';
+import { readRun, takeImages, type RunRecord } from '../report/collect';
+import { judge, type Judged } from '../report/judge';
+import { renderPage, type ReportContent, type ShownImage } from '../report/page';
 import { toPngs, toVeil } from '../report/pictures';
 import { typedArrayKind } from '../validate';
 import { deviceOption, wholeNumber } from './arguments';
@@ -51,35 +52,32 @@ async function compose(
   validation: Dataset,
   pictures: number,
 ): Promise<ReportContent> {
-  // With several labels an image is not taken for one class.
-  const judged = several(record) ? [] : await judge(model, validation);
-  const surest = (list: Judged[]): Judged[] => list.sort((a, b) => b.probability - a.probability);
-  const mistakes = surest(judged.filter(({ truth, predicted }) => truth !== predicted));
-  const right = surest(judged.filter(({ truth, predicted }) => truth === predicted));
   const raw =
     validation.kind === 'streamed'
       ? validation.dtype === 'uint8'
       : typedArrayKind(validation.images.data) === 'Uint8Array';
+  const judged = await judge(model, validation);
+  const mistakes = judged.filter(({ right }) => !right).sort((a, b) => b.error - a.error);
+  const right = judged.filter((one) => one.right).sort((a, b) => a.error - b.error);
   const show = (list: Judged[]): Promise<ShownImage[]> => showImages(model, validation, raw ? list : []);
   return {
     record,
-    wrong: mistakes.length,
+    wrong: new Set(mistakes.map(({ image }) => image)).size,
     mistakes: await show(mistakes.slice(0, pictures)),
     examples: await show(oneOfEach(right, pictures)),
-    ...(several(record) ? { note: 'An image may have several labels: it is not taken for another class.' } : {}),
     ...(raw ? {} : { note: 'The data are floats, of which no pictures can be shown.' }),
   };
 }
 
 /** As many of each class as there is room for, one class after another. */
 function oneOfEach(right: readonly Judged[], most: number): Judged[] {
-  const seen = new Map<number, number>();
+  const met = new Map<number, number>();
   const turn = right.map((one) => {
-    const number = seen.get(one.truth) ?? 0;
-    seen.set(one.truth, number + 1);
+    const number = met.get(one.seen) ?? 0;
+    met.set(one.seen, number + 1);
     return { one, number };
   });
-  const chosen = turn.sort((a, b) => a.number - b.number || a.one.truth - b.one.truth).slice(0, most);
+  const chosen = turn.sort((a, b) => a.number - b.number || a.one.seen - b.one.seen).slice(0, most);
   return chosen.map(({ one }) => one);
 }
 
@@ -91,16 +89,20 @@ async function showImages(model: DenseNet, dataset: Dataset, list: readonly Judg
   );
   const shown = list.filter(({ image }) => places.includes(image));
   if (shown.length === 0) return [];
-  const maps = await model.gradCam(images, { class: shown.map(({ predicted }) => predicted), dtype: 'uint8' });
+  const maps = await model.gradCam(images, { class: shown.map(({ seen }) => seen), dtype: 'uint8' });
   const [pngs, veils] = await Promise.all([toPngs(images), Promise.all(maps.map(toVeil))]);
-  const name = (label: number): string => dataset.classes[label] ?? String(label);
-  return shown.map(({ image, truth, predicted, probability }, index) => ({
+  const name = (label: number | undefined): string => dataset.classes[label ?? -1] ?? String(label);
+  const describe = (one: Judged): string => {
+    const seen = `${name(one.seen)}, ${percent(one.probability)}`;
+    if (one.right) return seen;
+    if (!areRows(dataset.labels)) return `${name(dataset.labels[one.image])}, taken for ${seen}`;
+    return one.truth ? `missed: ${seen}` : `not there: ${seen}`;
+  };
+  return shown.map((one, index) => ({
     picture: pngs[index] as string,
     veil: veils[index] as string,
-    seen: name(predicted),
-    caption:
-      truth === predicted
-        ? `${name(truth)}, ${percent(probability)} (image ${image})`
-        : `${name(truth)}, taken for ${name(predicted)}, ${percent(probability)} (image ${image})`,
+    seen: name(one.seen),
+    caption: describe(one),
+    source: dataset.files?.[one.image] ?? `image ${one.image} of the test data`,
   }));
 }

@@ -3,32 +3,28 @@ import path from 'node:path';
 import type { Dataset } from '../data/dataset';
 import { subset } from '../data/parts';
 import { DenseNetError, reasonOf } from '../errors';
-import type { DenseNet } from '../model/densenet';
 import { joinArrays, type TensorData } from '../tensor';
 import type { Evaluation } from '../training/evaluation';
-import type { EpochEvent, StepEvent, TrainingEvent } from '../training/events';
+import type { EpochEvent, RunPlace, StepEvent, TrainingEvent } from '../training/events';
 
-/** Images that are classified at once. */
-const AT_ONCE = 64;
+/** An event of a log, with the phase of a run that has several. */
+type Logged<Event> = Event & { phase?: string };
 
 /** What a run left in its folder. */
 export interface RunRecord {
   folder: string;
   config: { command: string } & Record<string, unknown>;
-  run: { started: string; device: string; threads: number; versions: Record<string, string> };
-  steps: StepEvent[];
-  epochs: EpochEvent[];
+  run: {
+    started: string;
+    device: string;
+    threads: number;
+    versions: Record<string, string>;
+    /** When and where it was gone on with. */
+    resumed?: ({ at: string; phase?: string } & RunPlace)[];
+  };
+  steps: Logged<StepEvent>[];
+  epochs: Logged<EpochEvent>[];
   summary: { interrupted: boolean; seconds?: number; test: Evaluation };
-}
-
-/** What the model said of one image that it was tested on. */
-export interface Judged {
-  /** Its place in the data set. */
-  image: number;
-  truth: number;
-  predicted: number;
-  /** Of the class that was predicted. */
-  probability: number;
 }
 
 /**
@@ -43,7 +39,7 @@ export async function readRun(folder: string): Promise<RunRecord> {
   const lines = (await read(folder, 'log.jsonl')).split('\n').filter((line) => line !== '');
   // A process that was killed may have left half a line.
   const events = lines.flatMap((line, index) =>
-    index === lines.length - 1 && !line.endsWith('}') ? [] : [parse('log.jsonl', line) as TrainingEvent],
+    index === lines.length - 1 && !line.endsWith('}') ? [] : [parse('log.jsonl', line) as Logged<TrainingEvent>],
   );
   return {
     folder,
@@ -74,22 +70,6 @@ function parse(name: string, text: string): unknown {
   } catch (error) {
     throw new DenseNetError('ERR_FILE_FORMAT', `${name} is damaged: ${String(error)}`, { cause: error });
   }
-}
-
-/** Classifies every image of a data set. */
-export async function judge(model: DenseNet, dataset: Dataset): Promise<Judged[]> {
-  const judged: Judged[] = [];
-  for (let start = 0; start < dataset.size; start += AT_ONCE) {
-    const indices = Array.from({ length: Math.min(AT_ONCE, dataset.size - start) }, (_, index) => start + index);
-    const { images, places } = await takeImages(dataset, indices);
-    if (places.length === 0) continue;
-    const predictions = await model.predict(images, { topK: 1 });
-    for (const [index, { index: predicted, probability }] of predictions.entries()) {
-      const image = places[index] as number;
-      judged.push({ image, truth: dataset.labels[image] as number, predicted, probability });
-    }
-  }
-  return judged;
 }
 
 /** Images N×C×H×W of a data set, without those that are left out; and which those are. */

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { chartNames, chartScript, chartStyle } from './charts';
 import type { RunRecord } from './collect';
 import { style } from './style';
 
@@ -8,8 +8,10 @@ export interface ShownImage {
   /** `data:` addresses: the picture, and the veil that Grad-CAM lays over it. */
   picture: string;
   veil: string;
-  /** Under it. */
+  /** What it was taken for. */
   caption: string;
+  /** Its file, or its place in the data. */
+  source: string;
   /** The class that the veil is of. */
   seen: string;
 }
@@ -20,7 +22,7 @@ export interface ReportContent {
   mistakes: ShownImage[];
   /** Of the classes, right ones. */
   examples: ShownImage[];
-  /** Wrong predictions in all. */
+  /** Images with a mistake in all. */
   wrong: number;
   /** Why there are no pictures, if there are none. */
   note?: string;
@@ -35,66 +37,95 @@ const escape = (text: string): string => text.replace(/[&<>"']/g, (one) => `&#${
 
 /** One page with everything in it: no other file, no network. */
 export async function renderPage(content: ReportContent): Promise<string> {
-  const { record, mistakes, examples, wrong, note } = content;
-  const { summary, run } = record;
-  const { test } = summary;
-  const chart = path.dirname(require.resolve('uplot/package.json'));
-  const [script, sheet] = await Promise.all([
-    readFile(path.join(chart, 'dist', 'uPlot.iife.min.js'), 'utf8'),
-    readFile(path.join(chart, 'dist', 'uPlot.min.css'), 'utf8'),
-  ]);
+  const { record, mistakes, examples, note } = content;
+  const [script, sheet] = await Promise.all([chartScript(record), chartStyle()]);
   const title = `Run ${path.basename(path.resolve(record.folder))}`;
-  const facts: [string, string][] = [
-    [several(record) ? 'All labels right' : 'Test accuracy', percent(test.top1)],
-    test.rocAuc === null
-      ? ['Among the best five', percent(test.top5)]
-      : ['Mean area under ROC', test.rocAuc.toFixed(4)],
-    ['Calibration error', percent(test.calibration.error)],
-    ['Test loss', test.loss.toFixed(4)],
-    ['Test images', String(test.size)],
-    ['Epochs', String(record.epochs.length)],
-    ['Time', summary.seconds === undefined ? 'interrupted' : `${summary.seconds.toFixed(1)} s`],
-  ];
+  const charts = chartNames.map((name) => `<div id="${name}"></div>`).join('');
+  const known = several(record)
+    ? 'Labels that it found, the surest of each.'
+    : 'Images that it knew, the surest of each class.';
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escape(title)}</title>
 <style>${sheet}${style}</style>
-<header><h1>${escape(title)}</h1>
-<p>${escape(record.config.command)} · ${escape(run.started.slice(0, 16).replace('T', ' '))} UTC · ${escape(run.device)} · ${escape(
-    Object.entries(run.versions)
-      .map((pair) => pair.join(' '))
-      .join(' · '),
-  )}</p></header>
-<section class="facts">${facts.map(([name, value]) => `<div><b>${escape(value)}</b><span>${escape(name)}</span></div>`).join('')}</section>
-<section><h2>Training</h2><div class="charts"><div id="loss"></div><div id="accuracy"></div><div id="rate"></div></div></section>
-<section><h2>Confusions</h2>${confusionTable(record)}</section>
-<section><h2>Classes</h2>${classTable(record)}</section>
-<section><h2>Worst mistakes</h2><p>${wrong} of ${test.size} test images were taken for another class; these with the greatest confidence. ${note ? escape(note) : 'Red is what spoke for the wrong class (Grad-CAM).'}</p>${figures(mistakes)}</section>
-<section><h2>What it looks at</h2><p>Images that it knew, and what spoke for their class.</p>${figures(examples)}</section>
-<section><h2>Configuration</h2><pre>${escape(JSON.stringify(record.config, undefined, 2))}</pre></section>
+<header><h1>${escape(title)}</h1><p>${describeRun(record)}</p></header>
+<section class="facts">${facts(record)}</section>
+<section><h2>Training</h2><p>${describeCourse(record)}</p><div class="charts">${charts}</div></section>
+${several(record) ? '' : `<section><h2>Confusions</h2>${confusionTable(record)}</section>`}
+<section><h2>${several(record) ? 'Labels' : 'Classes'}</h2>${classTable(record)}</section>
+<section><h2>Worst mistakes</h2><p>${describeMistakes(content)}</p>${figures(mistakes, note)}</section>
+<section><h2>What it looks at</h2><p>${known} Red is what spoke for it (Grad-CAM).</p>${figures(examples, note)}</section>
+<section><details><summary><h2>Configuration</h2></summary><pre>${escape(JSON.stringify(record.config, undefined, 2))}</pre></details></section>
 <script>${script}</script>
-<script>${drawing(record)}</script>
 </html>
 `;
 }
 
-function figures(images: readonly ShownImage[]): string {
-  if (images.length === 0) return '<p>None.</p>';
+function describeRun({ config, run }: RunRecord): string {
+  const versions = Object.entries(run.versions).map((pair) => pair.join(' '));
+  const parts = [`densenet ${config.command}`, `${minute(run.started)} UTC`, run.device, ...versions];
+  return parts.map(escape).join(' · ');
+}
+
+const minute = (time: string): string => time.slice(0, 16).replace('T', ' ');
+
+function facts(record: RunRecord): string {
+  const { summary, run, epochs } = record;
+  const { test } = summary;
+  const time = run.resumed === undefined ? 'Time' : 'Time since it was resumed';
+  const list: [string, string][] = [
+    [several(record) ? 'All labels right' : 'Test accuracy', percent(test.top1)],
+    ...(test.rocAuc === null ? [] : [['Mean area under ROC', test.rocAuc.toFixed(4)] as [string, string]]),
+    // With five classes or fewer it would say nothing.
+    ...(test.confusionMatrix.length > 5 ? [['Among the best five', percent(test.top5)] as [string, string]] : []),
+    ['Calibration error', percent(test.calibration.error)],
+    ['Test loss', test.loss.toFixed(4)],
+    ['Test images', String(test.size)],
+    ['Epochs', String(epochs.length)],
+    [time, summary.seconds === undefined ? 'interrupted' : `${summary.seconds.toFixed(1)} s`],
+  ];
+  return list.map(([name, value]) => `<div><b>${escape(value)}</b><span>${escape(name)}</span></div>`).join('');
+}
+
+/** What to know of the curves. */
+function describeCourse({ epochs, run: { resumed = [] }, summary }: RunRecord): string {
+  const sentences = [
+    'Values are those of the last epoch, or of where you point. Training values are of the images as they were trained on, augmented and before each step; the loss is then with label smoothing and weights, where the run had them.',
+  ];
+  const phases = [...new Set(epochs.map(({ phase }) => phase))];
+  if (phases.length > 1)
+    sentences.push('Left of the dashed line the classifier alone was trained, right of it the whole network.');
+  for (const { at, epoch, step, phase } of resumed)
+    sentences.push(
+      `Gone on with ${minute(at)} UTC in epoch ${epoch}${phase === undefined ? '' : ` (${phase})`} after ${step} steps.`,
+    );
+  if (summary.interrupted) sentences.push('The run was interrupted.');
+  return escape(sentences.join(' '));
+}
+
+function describeMistakes({ record, wrong }: ReportContent): string {
+  const { size } = record.summary.test;
+  return several(record)
+    ? `${wrong} of ${size} test images have a label wrong; these are the furthest off. Red is what spoke for the label (Grad-CAM).`
+    : `${wrong} of ${size} test images were taken for another class; of these it was surest. Red is what spoke for the wrong class (Grad-CAM).`;
+}
+
+function figures(images: readonly ShownImage[], note = 'None.'): string {
+  if (images.length === 0) return `<p>${escape(note)}</p>`;
   return `<div class="figures">${images
-    .map(
-      ({ picture, veil, caption, seen }) =>
-        `<figure><div><img src="${picture}" alt=""><span><img src="${picture}" alt=""><img class="veil" src="${veil}" alt="what spoke for ${escape(seen)}"></span></div><figcaption>${escape(caption)}</figcaption></figure>`,
-    )
+    .map(({ picture, veil, caption, source, seen }) => {
+      const name = path.basename(source);
+      return `<figure><div><img src="${picture}" alt="${escape(name)}"><span><img src="${picture}" alt=""><img class="veil" src="${veil}" alt="what spoke for ${escape(seen)}"></span></div><figcaption>${escape(caption)}<small title="${escape(source)}">${escape(name)}</small></figcaption></figure>`;
+    })
     .join('')}</div>`;
 }
 
 /** Whether an image may have several labels: there are no confusions then. */
-export const several = ({ summary: { test } }: RunRecord): boolean => test.confusionMatrix.length === 0;
+const several = ({ summary: { test } }: RunRecord): boolean => test.confusionMatrix.length === 0;
 
 function confusionTable({ summary: { test } }: RunRecord): string {
-  if (test.confusionMatrix.length === 0) return '<p>An image may have several labels, so there are none.</p>';
   const labels = test.perClass.map(({ label }) => label);
   const matrix = test.confusionMatrix;
   if (labels.length > MOST_CLASSES) return confusionList(labels, matrix);
@@ -108,8 +139,9 @@ function confusionTable({ summary: { test } }: RunRecord): string {
     });
     return `<tr><th scope="row">${escape(labels[truth] as string)}</th>${cells.join('')}</tr>`;
   });
-  const heads = labels.map((label) => `<th scope="col">${escape(label)}</th>`).join('');
-  return `<p>Rows are true classes, columns what they were taken for.</p><div class="wide"><table class="matrix"><tr><th></th>${heads}</tr>${rows.join('')}</table></div>`;
+  const heads = labels.map((label) => `<th scope="col"><span>${escape(label)}</span></th>`).join('');
+  const long = labels.some((label) => label.length > 4) ? ' long' : '';
+  return `<p>Rows are true classes, columns what they were taken for.</p><div class="wide"><table class="matrix${long}"><tr><th></th>${heads}</tr>${rows.join('')}</table></div>`;
 }
 
 function confusionList(labels: readonly string[], matrix: readonly number[][]): string {
@@ -125,42 +157,12 @@ function confusionList(labels: readonly string[], matrix: readonly number[][]): 
 }
 
 function classTable({ summary: { test } }: RunRecord): string {
+  const share = (value: number, text: string): string => `<td><meter value="${value.toFixed(4)}"></meter> ${text}</td>`;
   const rows = test.perClass.map(
     ({ label, support, precision, recall, f1, rocAuc }) =>
       `<tr><th scope="row">${escape(label)}</th><td>${support}</td>${[precision, recall, f1]
-        .map((share) => `<td><meter value="${share.toFixed(4)}"></meter> ${percent(share)}</td>`)
-        .join('')}<td>${rocAuc === null ? '–' : rocAuc.toFixed(4)}</td></tr>`,
+        .map((value) => share(value, percent(value)))
+        .join('')}${rocAuc === null ? '<td>–</td>' : share(rocAuc, rocAuc.toFixed(4))}</tr>`,
   );
-  return `<div class="wide"><table><tr><th>Class</th><th>Images</th><th>Precision</th><th>Recall</th><th>F1</th><th>Area under ROC</th></tr>${rows.join('')}</table></div>`;
-}
-
-/** The script that draws the curves; data that could end it are escaped. */
-function drawing({ epochs, steps }: RunRecord): string {
-  const number = epochs.map((_, index) => index + 1);
-  const held = epochs.map(({ validation }) => validation ?? null);
-  const rates = steps.map(({ learningRate }) => learningRate);
-  const curves = {
-    loss: [number, epochs.map(({ train }) => train.loss), held.map((one) => one?.loss ?? null)],
-    accuracy: [number, epochs.map(({ train }) => train.top1 * 100), held.map((one) => (one ? one.top1 * 100 : null))],
-    // Steps of one run after another, each as a part of its epoch.
-    rate: [places(steps), rates],
-  };
-  return `const curves = ${JSON.stringify(curves).replaceAll('<', '\\u003c')};
-const draw = (id, title, data, series) => new uPlot({ title, width: 335, height: 250, scales: { x: { time: false } },
-  axes: [{ label: 'epoch' }, { size: 60 }], series: [{ label: 'epoch' }, ...series] }, data, document.getElementById(id));
-const train = { label: 'training', stroke: '#2563eb', width: 2 }, test = { label: 'test', stroke: '#ea580c', width: 2 };
-draw('loss', 'Loss', curves.loss, [train, test]);
-draw('accuracy', 'Accuracy, %', curves.accuracy, [train, test]);
-draw('rate', 'Learning rate', curves.rate, [{ label: 'rate', stroke: '#16a34a', width: 2 }]);
-document.documentElement.dataset.drawn = 'yes';`;
-}
-
-/** Where in the course of the epochs each step was; a second run's epochs follow those of the first. */
-function places(steps: RunRecord['steps']): number[] {
-  let before = 0;
-  return steps.map(({ epoch, step, steps: all }, index) => {
-    const last = steps[index - 1];
-    if (last !== undefined && epoch < last.epoch) before += last.epoch;
-    return before + epoch - 1 + step / all;
-  });
+  return `<div class="wide"><table class="classes"><tr><th></th><th>Images</th><th>Precision</th><th>Recall</th><th>F1</th><th>Area under ROC</th></tr>${rows.join('')}</table></div><p>Precision: of those that it was named for, the share that are right. Recall: of those that have it, the share that was found.</p>`;
 }
