@@ -57,6 +57,7 @@ export type ErrorCode =
 
 /** The only class of error that this package throws or rejects with, an `AbortSignal`'s own reason aside. */
 export class DenseNetError extends Error {
+  /** Always `DenseNetError`; tells the class where `instanceof` cannot, across copies of the package. */
   override readonly name = 'DenseNetError';
 
   /** What went wrong, as a stable name. */
@@ -73,7 +74,11 @@ export class DenseNetError extends Error {
   }
 }
 
-/** Whether a value is a {@link DenseNetError}, also one that another copy of this package made. */
+/**
+ * Whether a value is a {@link DenseNetError}, also one that another copy of this package made.
+ *
+ * @param value Anything, such as what a `catch` got.
+ */
 export function isDenseNetError(value: unknown): value is DenseNetError {
   return types.isNativeError(value) && value.name === 'DenseNetError';
 }

@@ -6,7 +6,9 @@ export type TensorArray = Float32Array | Uint8Array | Int32Array | BigInt64Array
 
 /** A tensor in JavaScript's memory: its values in row-major order, and its shape. Images are N×C×H×W. */
 export interface TensorData {
+  /** The values, the last axis first: as many as the product of `shape`. */
   data: TensorArray;
+  /** The length of each axis, whole numbers of at least 0; empty for a scalar. */
   shape: number[];
 }
 

@@ -9,6 +9,7 @@ import { predictCommand } from './predict';
 import { reportCommand } from './report';
 import { setupCommand } from './setup';
 import { summaryCommand } from './summary';
+import { printable } from './terminal';
 import { trainCommand } from './train';
 
 // eslint-disable-next-line @typescript-eslint/no-require-imports -- from dist/cli and from lib/cli alike
@@ -34,7 +35,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 program.parseAsync().catch((error: unknown) => {
-  console.error(colors.red(toDenseNetError(error).message));
+  console.error(colors.red(printable(toDenseNetError(error).message)));
   if (process.env['DEBUG'] !== undefined) console.error(error);
   process.exitCode = 1;
 });

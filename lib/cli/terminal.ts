@@ -20,6 +20,14 @@ export function count(value: number): string {
   return Math.round(value).toLocaleString('en-US');
 }
 
+/** Control characters, but for tabs, line ends, and the colours that this command itself puts around text. */
+const control = /(\u001b\[[\d;]*m)|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+
+/** Text that may hold names from files, such as classes, fit for a terminal: it can move no cursor and set no title. */
+export function printable(text: string): string {
+  return text.replace(control, (_, colour: string | undefined) => colour ?? '\ufffd');
+}
+
 /** Borders stand back where there are colours at all. */
 const style = { head: [], border: colors.isColorSupported ? ['gray'] : [] };
 
@@ -27,14 +35,14 @@ const style = { head: [], border: colors.isColorSupported ? ['gray'] : [] };
 export function printTable(rows: [string, string][]): void {
   const table = new Table({ style, wordWrap: false });
   table.push(...rows.map(([name, value]) => ({ [colors.bold(name)]: value })));
-  console.log(table.toString());
+  console.log(printable(table.toString()));
 }
 
 /** Prints rows under heads as a table. */
 export function printGrid(head: string[], rows: (string | number)[][]): void {
   const table = new Table({ head: head.map((name) => colors.bold(name)), style });
   table.push(...rows.map((row) => row.map(String)));
-  console.log(table.toString());
+  console.log(printable(table.toString()));
 }
 
 /** Shows how a training run gets on: a bar on a terminal, a line an epoch elsewhere. */

@@ -2,7 +2,12 @@ import { invalidArgument } from '../validate';
 import { checkDataset } from './check';
 import { areRows, type Dataset } from './dataset';
 
-/** How many images each class has; where an image may have several labels, it counts for each of them. */
+/**
+ * How many images each class has; where an image may have several labels, it counts for each of them.
+ *
+ * @returns One count a class, in the order of their indices.
+ * @throws DenseNetError `ERR_INVALID_ARGUMENT`.
+ */
 export function classCounts(dataset: Dataset): number[] {
   checkDataset('dataset', dataset);
   const { labels, classes } = dataset;

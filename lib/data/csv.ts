@@ -29,6 +29,7 @@ export interface CsvOptions extends PictureSetOptions {
 
 /** A column that lists the classes of a picture. */
 export interface CsvLabelList {
+  /** Its name. */
   column: string;
   /** What stands between two of them, default `|`. */
   separator?: string;

@@ -25,6 +25,7 @@ export interface LabelledImages {
  * (see `normalization` of `DenseNet.create`); a `Float32Array` is used as it is.
  */
 export interface ArrayDataset extends LabelledImages {
+  /** Which kind of data set. */
   readonly kind: 'array';
   /** N×C×H×W. */
   readonly images: TensorData;
@@ -35,6 +36,7 @@ export interface ArrayDataset extends LabelledImages {
  * it. An epoch reads each image once, in the epoch's own order.
  */
 export interface StreamedDataset extends LabelledImages {
+  /** Which kind of data set. */
   readonly kind: 'streamed';
   /** C×H×W, of every image. */
   readonly imageShape: readonly [number, number, number];

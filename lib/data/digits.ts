@@ -17,6 +17,7 @@ const brightest = 16;
  * ink on black, ten classes.
  *
  * @param part `train` (1,433 images), `test` (364: the last fifth of each class, in file order) or `all`.
+ * @throws DenseNetError `ERR_INVALID_ARGUMENT`, or `ERR_FILE` where the package is not complete.
  */
 export async function digits(part: 'train' | 'test' | 'all'): Promise<ArrayDataset> {
   checkOneOf('part', part, ['train', 'test', 'all']);

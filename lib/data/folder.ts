@@ -24,13 +24,15 @@ export interface ImageFolderOptions extends PictureSetOptions {
 export interface ImageFoldersOptions extends ImageFolderOptions {
   /** Without a folder of their own: the share of each class that is kept for validation, above 0 and below 1, default 0.2. */
   holdOut?: number;
-  /** Decides which those are, default 0. */
+  /** Decides which those are, from 0 to 2^32 − 1, default 0. */
   seed?: number;
 }
 
 /** The data to learn from, and those to test on. */
 export interface TrainAndValidation<Set> {
+  /** To learn from. */
   train: Set;
+  /** To test on. */
   validation: Set;
 }
 

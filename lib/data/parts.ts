@@ -10,6 +10,7 @@ import { partition } from './split';
  *
  * @param dataset Where they come from.
  * @param indices Each from 0 to below `dataset.size`; at least one.
+ * @throws DenseNetError `ERR_INVALID_ARGUMENT`.
  */
 export function subset<Set extends Dataset>(dataset: Set, indices: readonly number[]): Set {
   checkDataset('dataset', dataset);
@@ -45,6 +46,7 @@ function chooseReads(dataset: StreamedDataset, given: readonly number[]): Stream
  * @param fraction The first one's share, above 0 and below 1.
  * @param options `seed`: images are drawn at random by it, the same for the same seed; without it the first of each
  *   class, in order, go to the first.
+ * @throws DenseNetError `ERR_INVALID_ARGUMENT`, also where one of the two would be empty.
  */
 export function split<Set extends Dataset>(dataset: Set, fraction: number, options?: { seed?: number }): [Set, Set] {
   checkDataset('dataset', dataset);

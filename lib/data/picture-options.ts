@@ -4,11 +4,11 @@ import { MOST_PIXELS, type PictureForm } from './picture';
 
 /** Options of every data set that is made of encoded pictures. */
 export interface PictureSetOptions {
-  /** [height, width] of the images, default [224, 224]. */
+  /** [height, width] of the images, each from 1 to 65,535, default [224, 224]. */
   imageSize?: [number, number];
   /** The length of the shorter side before the middle is cut out; default 256 for 224×224, otherwise the whole picture is stretched. */
   resizeSize?: number | null;
-  /** Default `bilinear`. */
+  /** How pictures are resized, always antialiased; default `bilinear`. */
   interpolation?: 'bilinear' | 'bicubic';
   /** 1 for grey, 3 for RGB, default 3. */
   channels?: 1 | 3;
@@ -28,6 +28,7 @@ export interface PictureSetOptions {
   broken?: 'refuse' | 'skip';
   /** Told after each group of pictures. */
   onProgress?: (done: number, total: number) => void;
+  /** Ends the reading; it rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 

@@ -31,7 +31,9 @@ export interface ResizedCropOptions {
 export interface JitterOptions {
   /** Factors, each at least 0; default none. */
   readonly brightness?: number | Range;
+  /** Factors, each at least 0; default none. */
   readonly contrast?: number | Range;
+  /** Factors, each at least 0; default none. Grey images keep it. */
   readonly saturation?: number | Range;
   /** Shares of the circle of colours, each from -0.5 to 0.5; default none. */
   readonly hue?: number | Range;
@@ -83,6 +85,7 @@ export const operationRanges = {
   equalize: [0, 0],
 } as const;
 
+/** The name of an operation, see `transforms.operation`. */
 export type OperationName = keyof typeof operationRanges;
 
 /** One change of the training images, made natively on whole batches; where it is random, each image draws its own. */

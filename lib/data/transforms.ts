@@ -125,10 +125,11 @@ export function operation(operation: OperationName, magnitude?: number): Transfo
 /**
  * Applies transforms to images, as a run does it to its batches: to look at them, or for a loop of your own.
  *
- * @param images N×C×H×W.
+ * @param images N×C×H×W, raw pixels or floats.
  * @param transforms In order.
  * @param options `seed` decides what is drawn, default 0.
- * @returns New images of the same kind.
+ * @returns New images of the same kind, in the size that the transforms bring them to.
+ * @throws DenseNetError `ERR_INVALID_ARGUMENT`.
  */
 export async function apply(
   images: TensorData,

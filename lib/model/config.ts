@@ -22,39 +22,58 @@ export interface Normalization {
 
 /** Everything that decides a network's shape and how it reads pictures. Saved with the weights. */
 export interface ModelConfig {
-  /** k: the channels that each layer adds (paper, section 3). */
+  /** k: the channels that each layer adds (paper, section 3), at least 1, default 32. */
   growthRate: number;
-  /** The layers of each block (table 1). */
+  /** The layers of each block (table 1): 1 to 16 blocks of 1 to 10,000 layers, default [6, 12, 24, 16]. */
   blockConfig: number[];
-  /** Channels before the first block. */
+  /** Channels before the first block, at least 1, default 64. */
   initChannels: number;
-  /** DenseNet-B: a 1×1 convolution before each 3×3 (section 3, "Bottleneck layers"). */
+  /** DenseNet-B: a 1×1 convolution before each 3×3 (section 3, "Bottleneck layers"); default true. */
   bottleneck: boolean;
-  /** The 1×1 convolution gives this many times `growthRate` channels. */
+  /** The 1×1 convolution gives this many times `growthRate` channels, from 1 to 1,000, default 4. */
   bottleneckSize: number;
-  /** θ: the share of channels that a transition keeps, above 0 and at most 1 (section 3, "Compression"). */
+  /**
+   * θ: the share of channels that a transition keeps, above 0 and at most 1, default 0.5 (section 3, "Compression").
+   */
   compression: number;
-  /** The share of values that dropout sets to zero in training, from 0 to below 1. */
+  /** The share of values that dropout sets to zero in training, from 0 to below 1, default 0. */
   dropRate: number;
-  /** Dropout after the last convolution of a `layer` (torchvision) or after every `convolution` (the authors' code). */
+  /**
+   * Dropout after the last convolution of a `layer` (torchvision, the default) or after every `convolution` (the
+   * authors' code).
+   */
   dropPlacement: 'layer' | 'convolution';
-  /** `imagenet`: 7×7 convolution of stride 2, BN, ReLU, max pooling. `cifar`: one 3×3 convolution of stride 1. */
+  /**
+   * `imagenet`, the default: 7×7 convolution of stride 2, BN, ReLU, max pooling. `cifar`: one 3×3 convolution of
+   * stride 1.
+   */
   stem: 'imagenet' | 'cifar';
-  /** Channels of the images: 1 for grey, 3 for RGB. */
+  /** Channels of the images: 1 for grey, 3 for RGB, the default; any number of at least 1 for arrays. */
   inChannels: number;
-  /** Classes that the classifier tells apart. */
+  /** Classes that the classifier tells apart, at least 1; default as many as `classes` names, else 1,000. */
   numClasses: number;
-  /** `fan-out`: Kaiming-normal by fan-out, classifier N(0, 0.01). `torchvision`: Kaiming-normal by fan-in. */
+  /**
+   * `fan-out`, the default: Kaiming-normal by fan-out, classifier N(0, 0.01). `torchvision`: Kaiming-normal by fan-in.
+   */
   initialization: 'fan-out' | 'torchvision';
-  /** How raw pixels (`Uint8Array`) are normalised; `null` only scales them to [0, 1]. Floats are taken as they are. */
+  /**
+   * How raw pixels (`Uint8Array`) are normalised; `null` only scales them to [0, 1]. Floats are taken as they are.
+   * Default: ImageNet's with the ImageNet stem and three channels, else `null`.
+   */
   normalization: Normalization | null;
-  /** The classes' names in the order of their indices; `null` where they are not known. */
+  /** The classes' names in the order of their indices; `null`, the default, where they are not known. */
   classes: string[] | null;
-  /** The [height, width] that pictures are brought to before they are classified; `null` keeps their own. */
+  /**
+   * The [height, width] that pictures are brought to before they are classified, each from 1 to 65,535; `null` keeps
+   * their own. Default: [224, 224] with the ImageNet stem and three channels, else `null`.
+   */
   imageSize: [number, number] | null;
-  /** The length that a picture's shorter side gets before its middle is cut out; `null` stretches it to `imageSize`. */
+  /**
+   * The length that a picture's shorter side gets before its middle is cut out, from 1 to 65,535; `null` stretches it
+   * to `imageSize`. Default: 256 where `imageSize` is left at [224, 224], else `null`.
+   */
   resizeSize: number | null;
-  /** How pictures are resized, always antialiased. */
+  /** How pictures are resized, always antialiased; default `bilinear`. */
   interpolation: 'bilinear' | 'bicubic';
 }
 

@@ -43,11 +43,14 @@ export interface CreateOptions extends Partial<ModelConfig> {
   implementation?: 'auto' | 'reference';
   /**
    * What the engine keeps of a training step's forward pass for its backward pass. `fast`: the outputs of the 1×1
-   * convolutions too; `efficient`: they are computed again, in about a third of the memory; `auto`, the default: fast
-   * where the free memory allows it. Not saved with the model.
+   * convolutions too; `efficient`: they are computed again, and the peak of a step is a half to three quarters of that;
+   * `auto`, the default: fast where that takes less than four fifths of the free memory. Not saved with the model.
    */
   memory?: 'auto' | 'fast' | 'efficient';
-  /** Decides the first weights; without it they come from libtorch's own generator (see `manualSeed`). */
+  /**
+   * Decides the first weights, a whole number of at least 0; without it they come from libtorch's own generator (see
+   * `manualSeed`).
+   */
   seed?: number;
 }
 
@@ -78,6 +81,7 @@ export class DenseNet {
   /**
    * Makes a model with fresh weights.
    *
+   * @param options See {@link CreateOptions}; without any, DenseNet-121 for 1,000 classes.
    * @throws DenseNetError `ERR_UNKNOWN_VARIANT`, `ERR_INVALID_ARGUMENT`, `ERR_CUDA_UNAVAILABLE`, or one of those of
    *   `runtimeInfo`.
    */
@@ -114,7 +118,8 @@ export class DenseNet {
    * @param name `densenet121`, `densenet161`, `densenet169` or `densenet201`.
    * @param options `device`, `implementation` and `memory`, as for {@link DenseNet.create}, and
    *   {@link PretrainedOptions}.
-   * @throws DenseNetError `ERR_DOWNLOAD` when the weights cannot be had, `ERR_UNKNOWN_VARIANT`.
+   * @throws DenseNetError `ERR_DOWNLOAD` when the weights cannot be had, `ERR_UNKNOWN_VARIANT`, and those of
+   *   {@link DenseNet.create}.
    */
   static async fromPretrained(
     name: PretrainedName,
@@ -202,6 +207,8 @@ export class DenseNet {
    * @param input Images N×C×H×W.
    * @param options See {@link FeatureOptions}.
    * @returns Float32, N×channels×height×width, under each name.
+   * @throws DenseNetError `ERR_INVALID_ARGUMENT` for a part that there is not, `ERR_INPUT_TOO_SMALL`,
+   *   `ERR_NON_FINITE_INPUT`.
    */
   async features(input: TensorData, options?: FeatureOptions): Promise<Record<string, TensorData>> {
     const images = this.#checkInput('input', input);
@@ -268,12 +275,20 @@ export class DenseNet {
     await writeWeights(this.#handle, path, options);
   }
 
-  /** A copy of every parameter and buffer under torchvision's names, in PyTorch's order. */
+  /**
+   * A copy of every parameter and buffer under torchvision's names, in PyTorch's order.
+   *
+   * @returns Float32, each in its PyTorch shape; `num_batches_tracked` is a `BigInt64Array` of one value, shape [].
+   */
   async stateDict(): Promise<Map<string, TensorData>> {
     return new Map(await this.#handle.call((native) => native.state()));
   }
 
-  /** A copy of the gradients that the last training step left, under their parameters' names. */
+  /**
+   * A copy of the gradients that the last training step left, under their parameters' names.
+   *
+   * @returns Float32, each in its parameter's shape; empty before the first step, and without those that do not learn.
+   */
   async gradients(): Promise<Map<string, TensorData>> {
     return new Map(await this.#handle.call((native) => native.gradients()));
   }
@@ -293,7 +308,12 @@ export class DenseNet {
     this.#setTrainable('freeze', prefix, false, batchNorm);
   }
 
-  /** Lets parameters learn again; the opposite of {@link DenseNet.freeze}. */
+  /**
+   * Lets parameters learn again; the opposite of {@link DenseNet.freeze}.
+   *
+   * @param prefix The dotted name of a part; without it, all.
+   * @throws DenseNetError `ERR_INVALID_ARGUMENT` when nothing has that name, `ERR_BUSY` while the model is trained.
+   */
   unfreeze(prefix?: string): void {
     this.#setTrainable('unfreeze', prefix, true);
   }
@@ -303,6 +323,7 @@ export class DenseNet {
    *
    * @param classes The number of classes, at least 1, or their names.
    * @param options `seed` decides the weights; without it they come from libtorch's own generator.
+   * @throws DenseNetError `ERR_INVALID_ARGUMENT`, `ERR_BUSY` while the model is trained.
    */
   async replaceClassifier(classes: number | readonly string[], options?: { seed?: number }): Promise<void> {
     const { seed } = checkOptions('options', options, ['seed']);
@@ -324,6 +345,7 @@ export class DenseNet {
    * is a bound that was never passed, up to twice of what is measured.
    *
    * @param options `batch`: images a step; `size`: their height and width, or both as [height, width].
+   * @throws DenseNetError `ERR_INVALID_ARGUMENT`, `ERR_INPUT_TOO_SMALL`.
    */
   async estimateMemory(options: { batch: number; size: number | [number, number] }): Promise<number> {
     const { batch, size } = checkOptions('options', options, ['batch', 'size']);
@@ -367,6 +389,7 @@ export class DenseNet {
     await Promise.all([ended, this.#handle.native.dispose()]);
   }
 
+  /** {@link DenseNet.dispose}, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }

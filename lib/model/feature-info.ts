@@ -6,6 +6,7 @@ import type { ModelConfig } from './config';
 export interface FeatureInfo {
   /** The part's name below `features`; a name that begins with `relu` is after the ReLU, all others are before theirs. */
   name: string;
+  /** Channels of its feature maps. */
   channels: number;
   /** How many pixels of the image, in height and in width, a pixel of the feature map stands for. */
   stride: number;

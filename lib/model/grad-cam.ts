@@ -20,8 +20,9 @@ export interface GradCamOptions {
 
 /** Where in an image the network sees a class. */
 export interface HeatMap {
-  /** The class that was looked for, and its name or its index as text. */
+  /** The index of the class that was looked for. */
   index: number;
+  /** Its name, or its index as text where the model knows no names. */
   label: string;
   /** height×width, each at least 0 and on no scale of its own: only values of one map can be compared. */
   map: TensorData;

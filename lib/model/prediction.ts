@@ -9,6 +9,7 @@ import type { ModelHandle } from './handle';
 export interface ClassProbability {
   /** The class's name, or its index as text where the model knows no names. */
   label: string;
+  /** From 0 to below `numClasses`. */
   index: number;
   /** From 0 to 1. */
   probability: number;
@@ -22,9 +23,11 @@ export interface Prediction extends ClassProbability {
 
 /** Options of `DenseNet.predict`. */
 export interface PredictOptions {
-  /** How many classes each prediction lists, default 5 or all when there are fewer. */
+  /** How many classes each prediction lists, from 1 to `numClasses`, default 5 or all when there are fewer. */
   topK?: number;
-  /** Pictures that are decoded and classified at once, default 16; arrays are classified as they come. */
+  /**
+   * Pictures that are decoded and classified at once, from 1 to 65,536, default 16; arrays are classified as they come.
+   */
   batchSize?: number;
 }
 

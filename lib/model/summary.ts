@@ -26,9 +26,11 @@ export type PartRun = 'engine' | 'operator' | 'modules';
 export interface SummaryModule {
   /** Its dotted name, such as `features.denseblock1.denselayer1.conv1`. */
   name: string;
-  kind: NetworkModule['kind'];
+  /** What it is. */
+  kind: 'convolution' | 'batch norm' | 'pooling' | 'linear';
   /** N×C×H×W, or N×classes. */
   outputShape: number[];
+  /** Values in its parameters, those that do not learn included. */
   parameters: number;
   /** Those that learn. */
   trainableParameters: number;
@@ -46,6 +48,7 @@ export interface SummaryPart extends Omit<SummaryModule, 'kind'> {
   evaluation: PartRun;
   /** Why the engine does not run it in training, where it does not. */
   reason?: string;
+  /** Its modules, in the order in which they run. */
   modules: SummaryModule[];
 }
 
@@ -53,11 +56,17 @@ type Totals = Pick<SummaryPart, 'parameters' | 'trainableParameters' | 'multiply
 
 /** A network, part by part. Plain data, and a table as text. */
 export class Summary implements Totals {
+  /** Of the images, N×C×H×W. */
   readonly inputShape: number[];
+  /** In the order in which they run. */
   readonly parts: SummaryPart[];
+  /** Values in all parameters, those that do not learn included. */
   readonly parameters: number;
+  /** Values in the parameters that learn. */
   readonly trainableParameters: number;
+  /** Multiplications, each with its addition, of a forward pass of the batch. */
   readonly multiplyAdds: number;
+  /** What a training step keeps of its forward pass for its backward pass, bytes. */
   readonly activationBytes: number;
   /** The peak of a training step on the CPU, bytes: see `DenseNet.estimateMemory`. */
   readonly trainingBytes: number;

@@ -12,6 +12,7 @@ import { readStateDict, type StateDict } from '../weights/state-dict';
 import { torchZipPieces } from '../weights/torch-zip-writer';
 import type { ModelHandle } from './handle';
 
+/** Options of `DenseNet.loadWeights`. */
 export interface LoadWeightsOptions {
   /** Whether the file must hold every tensor of the model and no other; default true. */
   strict?: boolean;
@@ -24,6 +25,7 @@ export interface LoadWeightsOptions {
   adaptClassifier?: boolean;
 }
 
+/** Options of `DenseNet.saveWeights`. */
 export interface SaveWeightsOptions {
   /** `safetensors`, the default, or `pth`: what `torch.load` reads, with `weights_only=True` too. */
   format?: 'safetensors' | 'pth';

@@ -13,6 +13,9 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const tls = require('node:tls');
 const { claimPart, keepPart } = require('./part');
 
+/** Bytes that a file may have where its caller knows no limit of its own: a server must not fill the disk. */
+const MOST_BYTES = 8_000_000_000;
+
 /**
  * @typedef {object} DownloadOptions
  * @property {string} url
@@ -24,6 +27,7 @@ const { claimPart, keepPart } = require('./part');
  * @property {(done: number, total: number | undefined) => void} [progress] Bytes.
  * @property {number} [stallMs] A connection that is silent for so long is given up; default 30 s.
  * @property {number} [tries] Connections before the download fails; default 5.
+ * @property {number} [limit] Bytes that the file may have; default {@link MOST_BYTES}.
  * @property {number} [backoffMs] Wait before the second connection, doubled each time; default 1 s.
  */
 
@@ -115,7 +119,8 @@ function sizeOf(file) {
  * @param {DownloadOptions} options
  * @param {string} part
  */
-async function receive({ url, env = process.env, progress, signal, stallMs = 30_000 }, part) {
+async function receive(options, part) {
+  const { url, env = process.env, progress, signal, stallMs = 30_000, limit = MOST_BYTES } = options;
   signal?.throwIfAborted();
   const have = await sizeOf(part);
   const response = await request(new URL(url), have, env, stallMs);
@@ -133,15 +138,26 @@ async function receive({ url, env = process.env, progress, signal, stallMs = 30_
   const length = Number(response.headers['content-length']);
   const total = Number.isFinite(length) ? start + length : undefined;
   let done = start;
+  const excess = async () => {
+    await rm(part, { force: true }); // or the next call would go on from it
+    return downloadError(`the server sends more than the ${limit} bytes that the file may have`, { final: true });
+  };
+  if (total !== undefined && total > limit) {
+    response.destroy();
+    throw await excess();
+  }
   const meter = new Transform({
     transform(chunk, _, callback) {
       done += chunk.length;
+      if (done > limit) return callback(new Error('too long'));
       progress?.(done, total);
-      callback(null, chunk);
+      return callback(null, chunk);
     },
   });
   await pipeline(response, meter, createWriteStream(part, { flags: start > 0 ? 'a' : 'w', flush: true }), {
     ...(signal && { signal }),
+  }).catch(async (error) => {
+    throw done > limit ? await excess() : error;
   });
   if (total !== undefined && done !== total) throw downloadError(`the connection ended at ${done} of ${total} bytes`);
 }

@@ -6,6 +6,7 @@ import { loadAddon } from './load';
 export interface RuntimeInfo {
   /** This package's version. */
   version: string;
+  /** The libtorch that was loaded. */
   libtorch: {
     /** Such as `2.13.0`. */
     version: string;
@@ -16,7 +17,9 @@ export interface RuntimeInfo {
     /** Where it was found: `LIBTORCH`, `cache`, `python`, … */
     source: string;
   };
+  /** Whether models can compute on NVIDIA GPUs. */
   cuda: {
+    /** Whether there is a device that can be used. */
     available: boolean;
     /** Why not; only where it is not available. */
     reason?: string;
@@ -61,6 +64,7 @@ export async function runtimeInfo(): Promise<RuntimeInfo> {
  * their weights, orders and masks from.
  *
  * @param seed A whole number from 0 to 2^53 − 1.
+ * @throws DenseNetError `ERR_INVALID_ARGUMENT`, or one of those of {@link runtimeInfo}.
  */
 export async function manualSeed(seed: number): Promise<void> {
   checkInteger('seed', seed, 0);

@@ -32,9 +32,13 @@ export interface RunPlan {
 export interface TrainingCallback {
   /** Before anything else, once. */
   onStart?(plan: RunPlan): void | Promise<void>;
+  /** After an optimizer step, unless newer ones came meanwhile. */
   onStep?(event: StepEvent): void | Promise<void>;
+  /** After each epoch. */
   onEpoch?(event: EpochEvent): void | Promise<void>;
+  /** After each checkpoint. */
   onCheckpoint?(event: CheckpointEvent): void | Promise<void>;
+  /** At the end of a run with `earlyStopping`. */
   onEarlyStopping?(event: EarlyStoppingEvent): void | Promise<void>;
   /** After everything else, also when the run was ended or failed; not after the callback itself has failed. */
   onEnd?(outcome: RunOutcome): void | Promise<void>;

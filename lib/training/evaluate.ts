@@ -11,9 +11,9 @@ import { runStoppable, withSignal } from './stoppable';
 
 /** Options of `DenseNet.evaluate` and `Trainer.evaluate`. */
 export interface EvaluateOptions extends MetricsOptions {
-  /** Images at once, default 64. */
+  /** Images at once, at least 1, default 64. */
   batchSize?: number;
-  /** Ends the evaluation after the batch that it is in. */
+  /** Ends the evaluation after the batch that it is in; it rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 

@@ -3,6 +3,7 @@ import type { Metrics } from './events';
 
 /** How one class fared. */
 export interface ClassMetrics {
+  /** The class's name, or its index as text. */
   label: string;
   /** Images of this class. */
   support: number;
@@ -30,6 +31,7 @@ export interface Calibration {
   bins: {
     /** The bin's probabilities lie above `from`, and at most at `to`. */
     from: number;
+    /** See `from`. */
     to: number;
     /** Predictions in it. */
     count: number;
@@ -42,6 +44,7 @@ export interface Calibration {
 
 /** What every evaluation finds, whether an image has one label or several. */
 export interface EvaluationDetails {
+  /** In the order of the classes' indices. */
   perClass: ClassMetrics[];
   /** The plain mean over the classes. */
   macro: Average;
@@ -49,6 +52,7 @@ export interface EvaluationDetails {
   weighted: Average;
   /** The mean of the classes' areas, of those that have one; `null` where none has. */
   rocAuc: number | null;
+  /** How far the probabilities are what they say. */
   calibration: Calibration;
 }
 

@@ -16,6 +16,7 @@ export interface Metrics {
  * gets the newest of these only.
  */
 export interface StepEvent {
+  /** Which event. */
   type: 'step';
   /** From 1. */
   epoch: number;
@@ -25,13 +26,15 @@ export interface StepEvent {
   steps: number;
   /** Mean of the batch. */
   loss: number;
+  /** The rate of this step, of the parameters that are in no group. */
   learningRate: number;
-  /** Since the epoch began, or was gone on with. */
+  /** Images trained on a second, since the epoch began, or was gone on with. */
   imagesPerSecond: number;
 }
 
 /** After an epoch; never dropped. */
 export interface EpochEvent {
+  /** Which event. */
   type: 'epoch';
   /** From 1. */
   epoch: number;
@@ -39,13 +42,15 @@ export interface EpochEvent {
   train: Metrics;
   /** Of the validation data after the epoch, where there are any. */
   validation?: Metrics;
-  /** Validation included. */
+  /** How long it took, validation included. */
   seconds: number;
 }
 
 /** After a checkpoint was written and verified; never dropped. */
 export interface CheckpointEvent {
+  /** Which event. */
   type: 'checkpoint';
+  /** Of the file that was written. */
   path: string;
   /** The last epoch that it has something of, from 1. */
   epoch: number;
@@ -55,6 +60,7 @@ export interface CheckpointEvent {
 
 /** At the end of a run with `earlyStopping`, if any epoch came to a number; never dropped. */
 export interface EarlyStoppingEvent {
+  /** Which event. */
   type: 'earlyStopping';
   /** The last epoch that was trained, from 1. */
   epoch: number;
@@ -68,6 +74,7 @@ export interface EarlyStoppingEvent {
   restored: boolean;
 }
 
+/** What a run tells of itself, told apart by `type`. */
 export type TrainingEvent = StepEvent | EpochEvent | CheckpointEvent | EarlyStoppingEvent;
 
 /** A place in a run. */

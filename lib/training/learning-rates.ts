@@ -7,10 +7,11 @@ import { resolveSchedule, type ScheduleOptions } from './schedule-options';
 export interface LearningRatesOptions {
   /** The optimizer's rate, above 0. */
   lr: number;
+  /** As for `Trainer`. */
   schedule: ScheduleOptions;
-  /** Of the run, at least 1. */
+  /** Of the run, from 1 to 1,000,000. */
   epochs: number;
-  /** Optimizer steps an epoch, at least 1, default 1. */
+  /** Optimizer steps an epoch, from 1 to 1,000,000, default 1; of the whole run at most 10,000,000. */
   stepsPerEpoch?: number;
   /** What each epoch came to, in order: the `plateau` schedule goes by it. Default: all the same. */
   values?: number[];
@@ -24,7 +25,11 @@ export interface LearningRates {
   momentum: number[];
 }
 
-/** The learning rate of every step of a run, to look at before it begins. */
+/**
+ * The learning rate of every step of a run, to look at before it begins.
+ *
+ * @throws DenseNetError `ERR_INVALID_ARGUMENT`, or one of those of `runtimeInfo`.
+ */
 export async function learningRates(options: LearningRatesOptions): Promise<LearningRates> {
   const keys = ['lr', 'schedule', 'epochs', 'stepsPerEpoch', 'values'] as const;
   const { lr, schedule, epochs, stepsPerEpoch = 1, values = [] } = checkOptions('options', options, keys);

@@ -20,6 +20,7 @@ export type LossOptions =
   | { type: 'binaryCrossEntropy'; positiveWeights?: number[] }
   | { type: 'binaryFocal'; gamma?: number; alpha?: number | null };
 
+/** A loss with its default options. */
 export type LossName = LossOptions['type'];
 
 /** Whether each class is decided by itself, so that labels have to be N×classes. */

@@ -2,9 +2,12 @@ import { checkBoolean, checkInteger, invalidArgument, isArrayOf } from '../valid
 
 /** What is measured beside loss and accuracy. */
 export interface MetricsOptions {
-  /** For each of these numbers, how often the true class is among so many most probable; default [1, 5]. */
+  /**
+   * For each of these numbers, up to 100 of at least 1, how often the true class is among so many most probable;
+   * default [1, 5].
+   */
   topK?: number[];
-  /** Bins of the calibration error, default 15. */
+  /** Bins of the calibration error, from 1 to 100,000, default 15. */
   calibrationBins?: number;
   /**
    * Whether the area under the ROC curve is measured. It needs the scores of all images to the end: four bytes for each

@@ -107,7 +107,11 @@ export class ClassificationMetrics {
     await this.#metrics.add(logits, checkLabels(labels, images, this.#metrics.labels.length));
   }
 
-  /** What was found so far. */
+  /**
+   * What was found so far.
+   *
+   * @throws DenseNetError `ERR_INVALID_ARGUMENT` before anything was added.
+   */
   async result(): Promise<Evaluation> {
     return toEvaluation(await this.#metrics.result(), this.#metrics.labels, this.#metrics.topK);
   }
@@ -138,7 +142,11 @@ export class MultiLabelMetrics {
     await this.#metrics.add(logits, checked);
   }
 
-  /** What was found so far. */
+  /**
+   * What was found so far.
+   *
+   * @throws DenseNetError `ERR_INVALID_ARGUMENT` before anything was added.
+   */
   async result(): Promise<MultiLabelEvaluation> {
     return toMultiLabelEvaluation(await this.#metrics.result(), this.#metrics.labels);
   }

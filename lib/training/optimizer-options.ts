@@ -13,9 +13,9 @@ import {
 export interface ParameterGroup {
   /** The dotted name of a part, such as `features.denseblock4`; of several that fit, the longest decides. */
   prefix: string;
-  /** Default: the optimizer's. 0 keeps the parameters, though it costs their gradients: `freeze` does not. */
+  /** At least 0, default the optimizer's. 0 keeps the parameters, but costs their gradients: `freeze` does not. */
   lr?: number;
-  /** Default: the optimizer's. */
+  /** At least 0, default the optimizer's. */
   weightDecay?: number;
 }
 
@@ -34,6 +34,7 @@ export interface GroupOptions {
 
 /** Stochastic gradient descent, as torch.optim.SGD. */
 export interface SgdOptions extends GroupOptions {
+  /** Which optimizer: stochastic gradient descent. */
   type: 'sgd';
   /** Learning rate, above 0. */
   lr: number;
@@ -49,12 +50,13 @@ export interface SgdOptions extends GroupOptions {
 
 /** Adam (Kingma and Ba, 2015), or AdamW (Loshchilov and Hutter, 2019), as in torch.optim. */
 export interface AdamOptions extends GroupOptions {
+  /** Which optimizer: `adamw` decays the weights apart from the gradient. */
   type: 'adam' | 'adamw';
   /** Learning rate, above 0, default 0.001. */
   lr?: number;
   /** Decay of the running moments, each from 0 to below 1, default [0.9, 0.999]. */
   betas?: [number, number];
-  /** Default 1e-8. */
+  /** Added to the root of the second moment, above 0, default 1e-8. */
   eps?: number;
   /** At least 0; default 0, and 0.01 for AdamW. */
   weightDecay?: number;
@@ -64,12 +66,13 @@ export interface AdamOptions extends GroupOptions {
 
 /** RMSprop (Hinton, 2012), as torch.optim.RMSprop. */
 export interface RmsPropOptions extends GroupOptions {
+  /** Which optimizer: RMSprop. */
   type: 'rmsprop';
   /** Learning rate, above 0, default 0.01. */
   lr?: number;
   /** Decay of the running mean of squares, from 0 to below 1, default 0.99. */
   alpha?: number;
-  /** Default 1e-8. */
+  /** Added to the root of the mean, above 0, default 1e-8. */
   eps?: number;
   /** From 0 to below 1, default 0. */
   momentum?: number;
@@ -79,6 +82,7 @@ export interface RmsPropOptions extends GroupOptions {
   weightDecay?: number;
 }
 
+/** An optimizer and its options, as those of torch.optim. */
 export type OptimizerOptions = SgdOptions | AdamOptions | RmsPropOptions;
 
 type Rates = Pick<NativeOptimizerOptions, 'lr' | 'weightDecay'>;

@@ -23,6 +23,7 @@ export interface SwaOptions {
 
 /** Options of `Trainer`. */
 export interface TrainerOptions {
+  /** What makes a step of the gradients. */
   optimizer: OptimizerOptions;
   /** Default: the learning rate stays. */
   schedule?: ScheduleOptions;
@@ -33,7 +34,7 @@ export interface TrainerOptions {
    * (Szegedy et al., 2016).
    */
   labelSmoothing?: number;
-  /** How much each class counts, at least 0, default 1: for `crossEntropy` and `focal`. */
+  /** How much each class counts, one number a class, at least 0, default 1: for `crossEntropy` and `focal`. */
   classWeights?: number[];
   /**
    * Mixes pairs of images and their labels, in a share from Beta(mixup, mixup) (Zhang et al., 2018); above 0, such as

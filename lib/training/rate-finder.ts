@@ -14,7 +14,7 @@ export interface RateSearchOptions {
   highest?: number;
   /** Steps from the one to the other, each rate larger by the same factor; at least 2, default 100. */
   steps?: number;
-  /** Images a step, default 32. Data that run out begin again. */
+  /** Images a step, at least 1, default 32. Data that run out begin again. */
   batchSize?: number;
   /** A smoothed loss of so many times the least one ends the search; above 1, default 4. */
   stopFactor?: number;

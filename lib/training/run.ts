@@ -6,9 +6,11 @@ import { linkSignal } from './stoppable';
  * over the events does not end the run.
  */
 export interface TrainingRun extends PromiseLike<History>, AsyncIterable<TrainingEvent> {
+  /** As a promise's. */
   catch<Result = never>(
     onRejected?: ((reason: unknown) => Result | PromiseLike<Result>) | null,
   ): Promise<History | Result>;
+  /** As a promise's. */
   finally(onSettled?: (() => void) | null): Promise<History>;
   /** Ends the run after the step that it is in; it rejects with an `AbortError`. The model stays usable. */
   cancel(): void;

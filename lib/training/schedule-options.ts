@@ -33,6 +33,7 @@ export interface IntervalOptions {
 
 /** The 1cycle policy (Smith and Topin, 2018), as torch's OneCycleLR; the optimizer's `lr` is the highest rate. */
 export interface OneCycleOptions extends IntervalOptions {
+  /** Which schedule: the 1cycle policy. */
   type: 'onecycle';
   /** Intervals; default the whole run. */
   length?: number;
@@ -59,7 +60,9 @@ export interface OneCycleOptions extends IntervalOptions {
 
 /** Lowers the rate when a value has stopped getting better, as torch's ReduceLROnPlateau. Always by epochs. */
 export interface PlateauOptions extends Pick<IntervalOptions, 'warmup'> {
+  /** Which schedule: one that waits for a value to stop getting better. */
   type: 'plateau';
+  /** Epochs alone. */
   interval?: 'epoch';
   /** The rate is multiplied by this, from 0 to below 1, default 0.1. */
   gamma?: number;

@@ -66,7 +66,11 @@ export class Trainer {
     });
   }
 
-  /** One optimizer step on a batch, at the optimizer's own learning rate: a schedule belongs to {@link Trainer.fit}. */
+  /**
+   * One optimizer step on a batch, at the optimizer's own learning rate: a schedule belongs to {@link Trainer.fit}.
+   *
+   * @param batch Images N×C×H×W, and what each is. Two images at least where one pixel would be left of each.
+   */
   async step(batch: LabelledBatch): Promise<StepResult> {
     this.#handle.assertIdle('step');
     const { images, labels } = checkOptions('batch', batch, ['images', 'labels']);
@@ -86,6 +90,12 @@ export class Trainer {
   /**
    * Trains on a data set. The run begins at once; bad arguments make it reject. After {@link Trainer.resume} it goes on
    * where the saved run stopped, given the same data and options, and ends where that would have ended.
+   *
+   * @param data What is trained on.
+   * @param options See {@link FitOptions}.
+   * @returns The run. It rejects with `ERR_LOCKED` or `ERR_FILE` where checkpoints cannot be written, `ERR_DATASET`
+   *   where a picture cannot be read any longer, `ERR_CHECKPOINT_MISMATCH` where it goes on with other data; with the
+   *   signal's reason where it was ended; and with what a callback threw.
    */
   fit(data: Dataset, options: FitOptions): TrainingRun {
     const signal: unknown = (options as FitOptions | undefined)?.signal;
@@ -133,6 +143,7 @@ export class Trainer {
    * Writes the weights that evaluation uses, with the model's configuration: the average of `ema` or `swa` where there
    * is one, and otherwise the model's own. For `DenseNet.load`, `loadWeights` and Python.
    *
+   * @param file Where; it appears whole or not at all. A safetensors file.
    * @throws DenseNetError `ERR_FILE`.
    */
   async saveWeights(file: string): Promise<void> {
@@ -154,6 +165,9 @@ export class Trainer {
   /**
    * Goes once over a data set in evaluation mode, without augmentation; with the averaged weights where the trainer has
    * any (`ema`, or `swa` after the run).
+   *
+   * @param data Labelled images, for a binary loss with several labels.
+   * @param options See {@link EvaluateOptions}.
    */
   async evaluate(data: Dataset, options?: EvaluateOptions): Promise<Evaluation> {
     const several = (rows: boolean): boolean => {

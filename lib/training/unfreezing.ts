@@ -17,6 +17,7 @@ export interface Unfreezing {
  * @param model Whose blocks they are.
  * @param options `every`: epochs between two stages, default 1. `from`: the epoch of the first, default 1 + `every`.
  * @returns The `unfreeze` option of `Trainer.fit`.
+ * @throws DenseNetError `ERR_INVALID_ARGUMENT`.
  */
 export function gradualUnfreezing(model: DenseNet, options?: { every?: number; from?: number }): Unfreezing[] {
   const given = checkOptions('options', options, ['every', 'from']);

@@ -9,6 +9,9 @@ import { checkBoolean, checkOneOf, checkOptions, checkSignal, invalidArgument } 
 /** Where torchvision's weights are. */
 const PUBLIC_ADDRESS = 'https://download.pytorch.org/models/';
 
+/** Bytes that a file of weights may have; the largest of torchvision's DenseNets has 116 MB. */
+const MOST_WEIGHT_BYTES = 1_000_000_000;
+
 /** torchvision's weights, trained on ImageNet; each name carries the first eight digits of the file's SHA-256. */
 const files = {
   densenet121: 'densenet121-a639ec97.pth',
@@ -23,7 +26,7 @@ export type PretrainedName = keyof typeof files;
 /** Every {@link PretrainedName}. */
 export const pretrainedNames = Object.keys(files) as PretrainedName[];
 
-/** Options of {@link findPretrained}. */
+/** Options of `DenseNet.fromPretrained`. */
 export interface PretrainedOptions {
   /** Never touch the network: what is in no cache is an error. Default false. */
   offline?: boolean;
@@ -79,6 +82,7 @@ export async function findFile(file: string, options?: PretrainedOptions): Promi
       url,
       file: target,
       sha256: hashPrefix(file),
+      limit: MOST_WEIGHT_BYTES,
       ...(onProgress && { progress: onProgress }),
       ...(signal && { signal }),
     });

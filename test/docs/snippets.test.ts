@@ -114,11 +114,30 @@ test('every block says what it is, so that no program goes unrun', () => {
   expect(programs.length).toBeGreaterThan(10);
 });
 
+/** What is read too, and has no programs. */
+const pages = [
+  'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  ...readdirSync(path.join(root, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : [])),
+];
+
 test('each guide is named in README.md, and no link leads nowhere', () => {
   for (const guide of guides.slice(1)) expect(texts.get('README.md')).toContain(`](${guide})`);
-  for (const [guide, text] of texts)
+  const others = pages.map((page) => [page, readFileSync(path.join(root, page), 'utf8')] as const);
+  for (const [guide, text] of [...texts, ...others])
     for (const [, link] of text.matchAll(/\]\((?!https?:)([^)#]+)/g))
       expect({ guide, link, text: readFileSync(path.join(root, path.dirname(guide), link as string), 'utf8') }).toEqual(
         expect.objectContaining({ text: expect.stringMatching(/\S/) as unknown }),
       );
+});
+
+const asksForDoctor = /id: doctor\n +attributes:\n +label: .*npx densenet doctor/;
+
+test('each form for an issue that is about a machine asks for the output of densenet doctor', () => {
+  const folder = path.join(root, '.github', 'ISSUE_TEMPLATE');
+  const forms = readdirSync(folder).filter((name) => name !== 'config.yml');
+  expect(forms.length).toBeGreaterThan(3);
+  for (const name of forms)
+    expect(readFileSync(path.join(folder, name), 'utf8')).toMatch(asksForDoctor);
 });

@@ -226,3 +226,30 @@ describe('a redirect', () => {
     expect((await rejection(fetchFrom(server.url, { tries: 1 }))).message).toContain('the server answered 302');
   });
 });
+
+describe('a file that is longer than it may be', () => {
+  const limit = body.length - 1;
+  const message = `the server sends more than the ${limit} bytes that the file may have`;
+
+  it('is refused by the length that the server tells, and nothing is kept', async () => {
+    await using server = await serve(whole(body));
+    expect((await rejection(fetchFrom(server.url, { limit }))).message).toContain(message);
+    expect(server.requests).toHaveLength(1);
+    expect(await readdir(folder())).toEqual([]);
+  });
+
+  it('is refused when it passes the limit, where the server tells no length', async () => {
+    await using server = await serve((_, response) => {
+      response.write(body);
+      response.end();
+    });
+    expect((await rejection(fetchFrom(server.url, { limit }))).message).toContain(message);
+    expect(await readdir(folder())).toEqual([]);
+  });
+
+  it('of exactly that length is taken', async () => {
+    await using server = await serve(whole(body));
+    await fetchFrom(server.url, { limit: body.length });
+    await expectWhole();
+  });
+});
