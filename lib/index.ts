@@ -22,6 +22,7 @@ export type { LabelledBatch } from './training/batch';
 export type { SwaOptions, TrainerOptions } from './training/options';
 export type {
   AdamOptions,
+  GroupOptions,
   OptimizerOptions,
   ParameterGroup,
   RmsPropOptions,

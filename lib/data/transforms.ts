@@ -21,6 +21,7 @@ export type {
   JitterOptions,
   OperationName,
   RandAugmentOptions,
+  Range,
   ResizedCropOptions,
   Transform,
 } from './transform';
