@@ -67,10 +67,14 @@ function readAnswer(output) {
 
 async function audit() {
   const [manifest, lock] = await Promise.all(
-    ['package.json', 'package-lock.json'].map(async (name) => JSON.parse(await readFile(path.join(root, name), 'utf8'))),
+    ['package.json', 'package-lock.json'].map(async (name) =>
+      JSON.parse(await readFile(path.join(root, name), 'utf8')),
+    ),
   );
   const faults = faultsOf(manifest, lock);
-  console.log(faults.length === 0 ? '✔ every package is pinned and has its hash, and none runs a script' : '✘ packages');
+  console.log(
+    faults.length === 0 ? '✔ every package is pinned and has its hash, and none runs a script' : '✘ packages',
+  );
   for (const fault of faults) console.log(`  ${fault}`);
   let [passed, failed, skipped] = faults.length === 0 ? [1, 0, 0] : [0, 1, 0];
 

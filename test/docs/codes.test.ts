@@ -21,7 +21,9 @@ const sections = read('docs/guides/troubleshooting.md')
 
 test('every code has a comment that says what it means', () => {
   const [, union = ''] = /export type ErrorCode =([^;]+);/.exec(read('lib/errors.ts')) ?? [];
-  expect(sorted(defined.keys())).toEqual(sorted([...union.matchAll(/'(ERR_[A-Z_]+)'/g)].map(([, code]) => code as string)));
+  expect(sorted(defined.keys())).toEqual(
+    sorted([...union.matchAll(/'(ERR_[A-Z_]+)'/g)].map(([, code]) => code as string)),
+  );
   expect(defined.size).toBeGreaterThan(20);
 });
 
@@ -29,9 +31,12 @@ test('the troubleshooting guide has a section for each code that lib/errors.ts d
   expect(sorted(sections.map(({ heading }) => heading))).toEqual(sorted(defined.keys()));
 });
 
-test.each(sections.map(({ heading, text }) => [heading, text]))('the section of %s says enough to act on', (_, text) => {
-  expect(text.trim().split(/\s+/).length).toBeGreaterThan(20);
-});
+test.each(sections.map(({ heading, text }) => [heading, text]))(
+  'the section of %s says enough to act on',
+  (_, text) => {
+    expect(text.trim().split(/\s+/).length).toBeGreaterThan(20);
+  },
+);
 
 test('the codes of native code are among them', () => {
   const native = [...read('native/core/error.h').matchAll(/"(ERR_[A-Z_]+)"/g)].map(([, code]) => code as string);

@@ -138,6 +138,5 @@ test('each form for an issue that is about a machine asks for the output of dens
   const folder = path.join(root, '.github', 'ISSUE_TEMPLATE');
   const forms = readdirSync(folder).filter((name) => name !== 'config.yml');
   expect(forms.length).toBeGreaterThan(3);
-  for (const name of forms)
-    expect(readFileSync(path.join(folder, name), 'utf8')).toMatch(asksForDoctor);
+  for (const name of forms) expect(readFileSync(path.join(folder, name), 'utf8')).toMatch(asksForDoctor);
 });

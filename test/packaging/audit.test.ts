@@ -16,7 +16,12 @@ test('the packages of this one are pinned, have their hashes, and run no script 
 
 describe('a fault is', () => {
   test.each<[string, Manifest, Lock, string]>([
-    ['a range of versions', { dependencies: { sharp: '^0.35.5' } }, locked, 'sharp is not pinned to one version: ^0.35.5'],
+    [
+      'a range of versions',
+      { dependencies: { sharp: '^0.35.5' } },
+      locked,
+      'sharp is not pinned to one version: ^0.35.5',
+    ],
     ['a development package from anywhere', { devDependencies: { jest: 'latest' } }, locked, 'jest is not pinned'],
     ['a script of our own', { scripts: { postinstall: 'node x' } }, locked, 'has a script "postinstall"'],
     ['a package without a hash', pinned, { packages: { 'node_modules/a': {} } }, 'node_modules/a has no hash'],
