@@ -53,9 +53,10 @@ function readAnswer(output) {
   /** @type {any} */
   let answer;
   try {
-    answer = JSON.parse(output.slice(output.indexOf('{')));
+    answer = JSON.parse(output.slice(output.indexOf('{'), output.lastIndexOf('}') + 1));
   } catch {
-    return { unanswered: output.trim().split('\n').at(-1) || 'npm said nothing' };
+    const said = output.split('\n').filter((line) => line.trim() !== '' && !line.includes('A complete log'));
+    return { unanswered: said.at(-1) ?? 'npm said nothing' };
   }
   if (typeof answer.vulnerabilities !== 'object' || answer.vulnerabilities === null)
     return { unanswered: answer.error?.summary || answer.message || 'npm gave no list of advisories' };

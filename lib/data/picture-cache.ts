@@ -12,7 +12,13 @@ export interface PictureCache {
 }
 
 /** What `cache` may be: in memory, as far as there is some; or files in a folder, which later runs find too. */
-export type CacheOption = 'none' | 'memory' | { folder: string };
+export type CacheOption =
+  | 'none'
+  | 'memory'
+  | {
+      /** Where the files go; made where it is missing. */
+      folder: string;
+    };
 
 /** @throws DenseNetError `ERR_FILE` when the folder cannot be made. */
 export async function makeCache(option: CacheOption, form: SizedForm): Promise<PictureCache> {

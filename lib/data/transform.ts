@@ -90,15 +90,33 @@ export type OperationName = keyof typeof operationRanges;
 
 /** One change of the training images, made natively on whole batches; where it is random, each image draws its own. */
 export type Transform =
-  | { readonly type: 'randomCrop'; readonly padding: number }
-  | { readonly type: 'randomHorizontalFlip' | 'randomVerticalFlip'; readonly probability: number }
+  | {
+      readonly type: 'randomCrop';
+      /** Pixels on each side, 1 to 1,024. */
+      readonly padding: number;
+    }
+  | {
+      readonly type: 'randomHorizontalFlip' | 'randomVerticalFlip';
+      /** From 0 to 1. */
+      readonly probability: number;
+    }
   | ({ readonly type: 'randomResizedCrop' } & Required<ResizedCropOptions>)
   | ({ readonly type: 'randomAffine' } & Required<AffineOptions>)
   | ({ readonly type: 'colorJitter' } & Readonly<Record<keyof JitterOptions, Range>>)
   | ({ readonly type: 'randomErasing' } & Required<ErasingOptions>)
   | ({ readonly type: 'randAugment' } & Required<RandAugmentOptions>)
-  | { readonly type: 'trivialAugment'; readonly bins: number }
-  | { readonly type: 'operation'; readonly operation: OperationName; readonly magnitude: number };
+  | {
+      readonly type: 'trivialAugment';
+      /** Steps between no strength and the most, 2 to 1,000. */
+      readonly bins: number;
+    }
+  | {
+      readonly type: 'operation';
+      /** Which one. */
+      readonly operation: OperationName;
+      /** Its strength, in the operation's own unit. */
+      readonly magnitude: number;
+    };
 
 type TransformType = Transform['type'];
 

@@ -30,7 +30,7 @@ export type {
  * Pads each image with zeros (black, for raw pixels) on every side and cuts its old size out at a random place: the
  * CIFAR augmentation of the paper (section 4.1).
  *
- * @param options `padding` in pixels, at least 1, default 4.
+ * @param options `padding` in pixels, 1 to 1,024, default 4.
  */
 export function randomCrop(options?: { padding?: number }): Transform {
   return makeTransform('options', 'randomCrop', options);

@@ -49,7 +49,7 @@ export const variants = {
   'cifar-bc-250-24': cifarBc(250, 24),
 } as const;
 
-/** The name of a known configuration. */
+/** The name of a known configuration: {@link variantNames} lists them. */
 export type Variant = keyof typeof variants;
 
 /** Every {@link Variant}. */

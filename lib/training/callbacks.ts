@@ -12,7 +12,19 @@ import {
 } from './events';
 
 /** How a run ended: with its history, or with what it rejects with. */
-export type RunOutcome = { history: History; error?: undefined } | { history?: undefined; error: unknown };
+export type RunOutcome =
+  | {
+      /** What the run resolves to. */
+      history: History;
+      /** None. */
+      error?: undefined;
+    }
+  | {
+      /** None. */
+      history?: undefined;
+      /** What the run rejects with: a `DenseNetError`, or the reason for which it was ended. */
+      error: unknown;
+    };
 
 /** What a callback is told before a run begins. */
 export interface RunPlan {

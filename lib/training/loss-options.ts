@@ -9,16 +9,29 @@ import { checkNumber, checkOneOf, checkOptions, invalidArgument } from '../valid
  * - `focal`: the same times (1−p)^`gamma`, `gamma` at least 0 and default 2, so that easy images count less (Lin et al.,
  *   2017).
  * - `binaryCrossEntropy`: of each class by itself, where an image may have several labels or none (as CheXNet's 14
- *   findings). Labels are N×classes numbers from 0 to 1. `positiveWeights`: how much each class's positives count, above
- *   0, default 1.
+ *   findings). Labels are N×classes numbers from 0 to 1. `positiveWeights`: how much each class's positives count.
  * - `binaryFocal`: the focal form of that, as torchvision's sigmoid_focal_loss; positives count `alpha` (default 0.25)
  *   and negatives 1 − `alpha`; `null` for neither.
  */
 export type LossOptions =
   | { type: 'crossEntropy' }
-  | { type: 'focal'; gamma?: number }
-  | { type: 'binaryCrossEntropy'; positiveWeights?: number[] }
-  | { type: 'binaryFocal'; gamma?: number; alpha?: number | null };
+  | {
+      type: 'focal';
+      /** At least 0, default 2. */
+      gamma?: number;
+    }
+  | {
+      type: 'binaryCrossEntropy';
+      /** One a class, at least 0 and not all 0, default 1. */
+      positiveWeights?: number[];
+    }
+  | {
+      type: 'binaryFocal';
+      /** At least 0, default 2. */
+      gamma?: number;
+      /** From 0 to 1, default 0.25; `null` for none. */
+      alpha?: number | null;
+    };
 
 /** A loss with its default options. */
 export type LossName = LossOptions['type'];

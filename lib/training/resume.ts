@@ -18,7 +18,12 @@ export interface ResumeReport {
   /** Optimizer steps that were taken in that epoch. */
   step: number;
   /** Newer checkpoints of the folder that were damaged, and how. */
-  skipped: { path: string; reason: string }[];
+  skipped: {
+    /** Of the checkpoint. */
+    path: string;
+    /** What is wrong with it. */
+    reason: string;
+  }[];
 }
 
 /** A checkpoint's name says its place in the run; the end of an epoch comes after its steps. */

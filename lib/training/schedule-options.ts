@@ -86,20 +86,56 @@ export interface PlateauOptions extends Pick<IntervalOptions, 'warmup'> {
 export type ScheduleOptions =
   | ({ type: 'constant' } & IntervalOptions)
   /** Times `gamma` (default 0.1) after every `stepSize` intervals. */
-  | ({ type: 'step'; stepSize: number; gamma?: number } & IntervalOptions)
+  | ({
+      type: 'step';
+      /** At least 1. */
+      stepSize: number;
+      /** At least 0, default 0.1. */
+      gamma?: number;
+    } & IntervalOptions)
   /** Times `gamma` (default 0.1) after each of these numbers of intervals. */
-  | ({ type: 'multistep'; milestones: number[]; gamma?: number } & IntervalOptions)
+  | ({
+      type: 'multistep';
+      /** Each at least 1; at least one. */
+      milestones: number[];
+      /** At least 0, default 0.1. */
+      gamma?: number;
+    } & IntervalOptions)
   /** Times `gamma` after every interval. */
-  | ({ type: 'exponential'; gamma: number } & IntervalOptions)
+  | ({
+      type: 'exponential';
+      /** Above 0. */
+      gamma: number;
+    } & IntervalOptions)
   /** Half a cosine down to `minLr` (default 0), over `length` intervals. */
-  | ({ type: 'cosine'; length?: number; minLr?: number } & IntervalOptions)
+  | ({
+      type: 'cosine';
+      /** At least 1, default what the warm-up leaves of the run. */
+      length?: number;
+      /** At least 0, default 0. */
+      minLr?: number;
+    } & IntervalOptions)
   /**
    * Half a cosine down to `minLr` (default 0) over `period` intervals, and then again from the top, each `periodFactor`
    * (default 1) times as long as the one before (Loshchilov and Hutter, 2017).
    */
-  | ({ type: 'cosineRestarts'; period: number; periodFactor?: number; minLr?: number } & IntervalOptions)
+  | ({
+      type: 'cosineRestarts';
+      /** At least 1. */
+      period: number;
+      /** A whole number of at least 1, default 1. */
+      periodFactor?: number;
+      /** At least 0, default 0. */
+      minLr?: number;
+    } & IntervalOptions)
   /** (1 − t/length)^`power` of the rate, `power` default 1, over `length` intervals. */
-  | ({ type: 'polynomial'; length?: number; power?: number } & IntervalOptions)
+  | ({
+      type: 'polynomial';
+      /** At least 1, default what the warm-up leaves of the run. */
+      length?: number;
+      /** Above 0, default 1. */
+      power?: number;
+    } & IntervalOptions)
   | OneCycleOptions
   | PlateauOptions;
 
