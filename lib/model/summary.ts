@@ -4,7 +4,7 @@ import { elementCount } from '../tensor';
 import { checkInteger, checkOneOf, checkOptions, invalidArgument } from '../validate';
 import { checkImageLength, type ModelConfig } from './config';
 import type { ModelHandle } from './handle';
-import { networkParts, type NetworkModule, type NetworkPart } from './network-parts';
+import { networkParts, type NetworkPart } from './network-parts';
 
 /** Options of `DenseNet.summary`. */
 export interface SummaryOptions {

@@ -20,7 +20,7 @@ interface Limit {
 function valueOf(source: string, name: string): number | undefined {
   const [outer = '', field] = name.split('.');
   const start = source.search(new RegExp(`\\bconst ${outer}\\b`));
-  const place = field === undefined ? outer : field;
+  const place = field ?? outer;
   const [, product] =
     new RegExp(`\\b${place}\\s*[=:]\\s*([\\d_]+(?:\\s*\\*\\s*[\\d_]+)*)`).exec(source.slice(start)) ?? [];
   return product?.split('*').reduce((value, factor) => value * Number(factor.replaceAll('_', '')), 1);
