@@ -91,15 +91,19 @@ async function drawFolder(folder: string, classes: string[]): Promise<void> {
   }
 }
 
-test.each(programs.map((one) => [`${one.guide}:${one.line}`, one] as const))('%s runs', async (_, snippet) => {
-  const folder = await mkdtemp(path.join(home, 'run-'));
-  await cp(path.join(home, 'inputs'), folder, { recursive: true });
-  await mkdir(path.join(folder, 'node_modules'));
-  await symlink(root, path.join(folder, 'node_modules', 'libtorch-densenet'), 'junction');
-  await writeFile(path.join(folder, 'snippet.mjs'), snippet.code);
-  const { code, signal, stderr } = await runNode(['snippet.mjs'], { cwd: folder });
-  expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' });
-});
+test.each(programs.map((one) => [`${one.guide}:${one.line}`, one] as const))(
+  '%s runs',
+  async (_, snippet) => {
+    const folder = await mkdtemp(path.join(home, 'run-'));
+    await cp(path.join(home, 'inputs'), folder, { recursive: true });
+    await mkdir(path.join(folder, 'node_modules'));
+    await symlink(root, path.join(folder, 'node_modules', 'libtorch-densenet'), 'junction');
+    await writeFile(path.join(folder, 'snippet.mjs'), snippet.code);
+    const { code, signal, stderr } = await runNode(['snippet.mjs'], { cwd: folder });
+    expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' });
+  },
+  180_000,
+);
 
 test('these alone are not run, since they need the network', () => {
   const named = snippets.filter(({ kind }) => kind.includes('no-run')).map((one) => `${one.guide}: ${one.heading}`);
