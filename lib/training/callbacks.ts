@@ -28,7 +28,9 @@ export type RunOutcome =
 
 /** What a callback is told before a run begins. */
 export interface RunPlan {
+  /** Of the whole run. */
   epochs: number;
+  /** Images a step. */
   batchSize: number;
   /** Where it begins: epoch 1, step 0; or the place of the checkpoint that it goes on from. */
   from: RunPlace;
