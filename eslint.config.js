@@ -12,6 +12,7 @@ const nodeGlobals = Object.fromEntries(
     '__filename',
     'clearTimeout',
     'console',
+    'fetch',
     'module',
     'performance',
     'process',

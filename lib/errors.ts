@@ -16,10 +16,12 @@ export type ErrorCode =
   | 'ERR_LABEL_OUT_OF_RANGE'
   /** The loss became NaN or infinite during training. */
   | 'ERR_NON_FINITE_LOSS'
-  /** The model or trainer was disposed of. */
+  /** The model or trainer was disposed of, or the batcher closed. */
   | 'ERR_DISPOSED'
   /** The call would change a model that is being trained. */
   | 'ERR_BUSY'
+  /** A batcher's queue is full. Trying again later may work. */
+  | 'ERR_OVERLOADED'
   /** A CUDA device was asked for and there is none. */
   | 'ERR_CUDA_UNAVAILABLE'
   /** The machine ran out of memory. */
@@ -86,6 +88,15 @@ export function isDenseNetError(value: unknown): value is DenseNetError {
 /** What an error says, for a message that says more. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error || types.isNativeError(error) ? error.message : String(error);
+}
+
+/** The one error for what cannot be read at all. */
+export function cannotRead(place: string, error: unknown): DenseNetError {
+  return new DenseNetError(
+    'ERR_FILE',
+    `${place} cannot be read: ${reasonOf(error)}. Check the path and its permissions.`,
+    { cause: error },
+  );
 }
 
 /** Turns what native code or the system threw into a {@link DenseNetError}; one that is already comes back as it is. */

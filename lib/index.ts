@@ -9,6 +9,14 @@ export { DenseNet, type CreateOptions } from './model/densenet';
 export type { Device } from './model/run-options';
 export type { ClassProbability, Prediction, PredictInput, PredictOptions } from './model/prediction';
 export type { GradCamOptions, HeatMap } from './model/grad-cam';
+export {
+  createBatcher,
+  type Batcher,
+  type BatcherCallOptions,
+  type BatcherOptions,
+  type BatcherPredictOptions,
+  type BatcherStatistics,
+} from './service/batcher';
 export type { ModelConfig, Normalization } from './model/config';
 export type { FeatureInfo, FeatureOptions } from './model/feature-info';
 export type { PartRun, Summary, SummaryModule, SummaryOptions, SummaryPart } from './model/summary';

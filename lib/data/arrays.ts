@@ -1,7 +1,7 @@
 import { checkImages, type TensorData } from '../tensor';
 import { checkNumber, checkOptions, invalidArgument, isArrayOf } from '../validate';
 import { areRows, type ArrayDataset } from './dataset';
-import { indexNames, toIndices } from './labels';
+import { toClasses } from './labels';
 
 /** What {@link fromArrays} takes. */
 export interface ArrayOptions {
@@ -28,15 +28,7 @@ export function fromArrays(options: ArrayOptions): ArrayDataset {
   if (classes !== undefined && (!isArrayOf(classes, (name) => typeof name === 'string') || classes.length === 0))
     throw invalidArgument('classes', 'an array of names, at least one', classes);
   if (areRows(labels)) return { kind: 'array', size, images: checked, ...checkTargets(labels, size, classes) };
-  const most = (classes?.length ?? 1_000_000) - 1;
-  const indices = toIndices(labels, labels, size, {
-    list: 'an array of numbers, an Int32Array, a BigInt64Array or a Uint8Array',
-    label: `a whole number from 0 to ${most}`,
-    accepts: (label) => label >= 0 && label <= most,
-  });
-  const highest = indices.reduce((most, label) => Math.max(most, label), 0);
-  const names = classes ?? indexNames(highest + 1);
-  return { kind: 'array', size, images: checked, labels: indices, classes: [...names] };
+  return { kind: 'array', size, images: checked, ...toClasses(labels, size, classes) };
 }
 
 function checkTargets(labels: Float32Array, size: number, classes: string[] | undefined) {

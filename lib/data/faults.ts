@@ -1,4 +1,4 @@
-import { DenseNetError, reasonOf } from '../errors';
+import { DenseNetError } from '../errors';
 
 /** Faults that a message lists; the rest is counted. */
 const MOST_LISTED = 20;
@@ -20,10 +20,4 @@ export function refuseFaults(place: string, faults: readonly string[], advice: s
       advice,
     ].join('\n'),
   );
-}
-
-/** The one error for what cannot be read at all. */
-export function cannotRead(place: string, error: unknown): DenseNetError {
-  const reason = reasonOf(error);
-  return new DenseNetError('ERR_FILE', `${place} cannot be read: ${reason}`, { cause: error });
 }

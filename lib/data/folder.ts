@@ -1,8 +1,8 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { cannotRead } from '../errors';
 import { checkInteger, checkNumber, checkString } from '../validate';
 import type { ArrayDataset, Dataset, StreamedDataset } from './dataset';
-import { cannotRead } from './faults';
 import {
   checkPictureSet,
   checkSetOptions,

@@ -9,6 +9,18 @@ export function indexNames(classes: number): string[] {
   return Array.from({ length: classes }, (_, index) => String(index));
 }
 
+/** One class index an image, and the classes' names: those given, or the indices up to the highest label. */
+export function toClasses(labels: unknown, images: number, names: readonly string[] | undefined) {
+  const most = (names?.length ?? 1_000_000) - 1;
+  const indices = toIndices(labels, labels, images, {
+    list: 'an array of numbers, an Int32Array, a BigInt64Array or a Uint8Array',
+    label: `a whole number from 0 to ${most}`,
+    accepts: (label) => label >= 0 && label <= most,
+  });
+  const highest = indices.reduce((most, label) => Math.max(most, label), 0);
+  return { labels: indices, classes: [...(names ?? indexNames(highest + 1))] };
+}
+
 /** What a label may be. */
 export interface LabelRule {
   /** What the list of them may be, for messages. */

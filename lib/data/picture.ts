@@ -1,8 +1,8 @@
-import { stat } from 'node:fs/promises';
 import { types } from 'node:util';
 import { DenseNetError, isDenseNetError, reasonOf, toDenseNetError } from '../errors';
 import { loadNative } from '../runtime/load';
 import type { TensorData } from '../tensor';
+import { regularLength } from './read-file';
 
 /** The largest picture that is decoded, pixels; what a file claims beyond it is taken for an attack or a mistake. */
 export const MOST_PIXELS = 268_402_689;
@@ -45,7 +45,7 @@ export async function readPicture(source: PictureSource, form: PictureForm): Pro
       'ERR_INVALID_ARGUMENT',
       `a picture can be read for a model of 1 or 3 channels, and this one takes ${channels}. Pass its channels as arrays.`,
     );
-  if (typeof source === 'string') await checkReadable(source);
+  if (typeof source === 'string') await regularLength(source);
   const pixels = await decode(source, channels, limitInputPixels);
   const [height, width] = size ?? [0, 0];
   const native = await loadNative();
@@ -67,24 +67,13 @@ export function pictureName(source: PictureSource): string {
   return typeof source === 'string' ? source : `a picture of ${source.byteLength} bytes`;
 }
 
-async function checkReadable(path: string): Promise<void> {
-  const status = await stat(path).catch((error: unknown) => {
-    const reason = reasonOf(error);
-    throw new DenseNetError('ERR_FILE', `${path} cannot be read: ${reason}. Check the path and its permissions.`, {
-      cause: error,
-    });
-  });
-  // A named pipe would be waited for until somebody writes to it.
-  if (!status.isFile()) throw new DenseNetError('ERR_FILE', `${path} is not a regular file.`);
-}
-
 /**
  * Reads a picture's header alone: whether it is one, of a format that is read, and not too large.
  *
  * @throws DenseNetError As {@link readPicture}.
  */
 export async function inspectPicture(source: PictureSource, limit = MOST_PIXELS): Promise<void> {
-  if (typeof source === 'string') await checkReadable(source);
+  if (typeof source === 'string') await regularLength(source);
   await asPicture(source, limit, (sharp) => checkHeader(sharp, source, limit));
 }
 

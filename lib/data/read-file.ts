@@ -2,8 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import os from 'node:os';
 import { promisify } from 'node:util';
 import { constants, gunzip } from 'node:zlib';
-import { DenseNetError, reasonOf } from '../errors';
-import { cannotRead } from './faults';
+import { cannotRead, DenseNetError, reasonOf } from '../errors';
 
 const inflate = promisify(gunzip);
 
@@ -13,13 +12,19 @@ const HEAD_BYTES = 4096;
 /** gzip makes at most about 1,032 bytes of one. */
 const MOST_EXPANSION = 1040;
 
+/** The length of a file in bytes. It must be a regular one: a named pipe would be waited for until somebody writes to it. */
+export async function regularLength(file: string): Promise<number> {
+  const status = await stat(file).catch((error: unknown) => {
+    throw cannotRead(file, error);
+  });
+  if (!status.isFile()) throw cannotRead(file, new Error('it is not a regular file'));
+  return status.size;
+}
+
 /** Reads a whole file, of at most as many bytes as are free. */
 export async function readWhole(file: string): Promise<Buffer> {
   try {
-    const status = await stat(file);
-    // A named pipe would be waited for until somebody writes to it.
-    if (!status.isFile()) throw new Error('it is not a regular file');
-    checkFree(file, status.size);
+    checkFree(file, await regularLength(file));
     return await readFile(file);
   } catch (error) {
     throw error instanceof DenseNetError ? error : cannotRead(file, error);

@@ -383,7 +383,7 @@ export class DenseNet {
    */
   async dispose(): Promise<void> {
     if (this.#handle.disposed) return;
-    this.#handle.disposed = true;
+    this.#handle.markDisposed();
     const run = this.#handle.run;
     const ended = run?.end(new DenseNetError('ERR_DISPOSED', 'the model was disposed of while it was being trained.'));
     await Promise.all([ended, this.#handle.native.dispose()]);

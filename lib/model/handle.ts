@@ -27,6 +27,9 @@ export class ModelHandle {
   run: ActiveRun | undefined;
   disposed = false;
 
+  /** Called when the model is disposed of, by those who keep calls of their own waiting. */
+  readonly disposalListeners = new Set<() => void>();
+
   /** Open when undefined; otherwise calls wait, so that those made before them come first. */
   private gate: Promise<void> | undefined;
 
@@ -48,6 +51,12 @@ export class ModelHandle {
   /** Throws `ERR_DISPOSED` after `dispose`. */
   assertUsable(): void {
     if (this.disposed) throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of. Create or load another.');
+  }
+
+  /** Refuses every call from now on. */
+  markDisposed(): void {
+    this.disposed = true;
+    for (const listener of this.disposalListeners) listener();
   }
 
   /** Throws `ERR_BUSY` for a call that cannot go beside a training run. */

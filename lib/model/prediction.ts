@@ -1,8 +1,8 @@
-import { isPictureSource, readPicture, type PictureSource } from '../data/picture';
+import { isPictureSource, readPicture, type PictureForm, type PictureSource } from '../data/picture';
 import type { NativeTopClasses } from '../native';
 import { checkImages, type TensorData } from '../tensor';
 import { checkInteger, checkOptions, invalidArgument } from '../validate';
-import { checkImageLength } from './config';
+import { checkImageLength, type ModelConfig } from './config';
 import type { ModelHandle } from './handle';
 
 /** A class and how probable it is. */
@@ -30,6 +30,9 @@ export interface PredictOptions {
    */
   batchSize?: number;
 }
+
+/** Classes that a prediction lists at most where nobody says how many. */
+export const USUAL_TOP = 5;
 
 /** What can be classified: images N×C×H×W as arrays, or encoded pictures. */
 export type PredictInput = TensorData | PictureSource | readonly PictureSource[];
@@ -66,9 +69,18 @@ export function toSources(input: unknown): readonly PictureSource[] | undefined 
   return input;
 }
 
+/** The form in which a model takes pictures. */
+export function pictureForm({
+  inChannels: channels,
+  imageSize: size,
+  resizeSize,
+  interpolation,
+}: ModelConfig): PictureForm {
+  return { channels, size, resizeSize, interpolation };
+}
+
 export function readPictures({ config }: ModelHandle, sources: readonly PictureSource[]): Promise<TensorData[]> {
-  const { inChannels: channels, imageSize: size, resizeSize, interpolation } = config;
-  return Promise.all(sources.map((source) => readPicture(source, { channels, size, resizeSize, interpolation })));
+  return Promise.all(sources.map((source) => readPicture(source, pictureForm(config))));
 }
 
 /** Joins neighbours of one size to batches; where the model has no size of its own, pictures may differ. */
@@ -94,7 +106,7 @@ async function classify(handle: ModelHandle, input: TensorData, topK: number | u
   return handle.call(async (native) => {
     // Those of this call's turn: one in front of it may have changed them, and one behind it may yet.
     const { numClasses, classes } = handle.config;
-    const k = topK ?? Math.min(5, numClasses);
+    const k = topK ?? Math.min(USUAL_TOP, numClasses);
     checkInteger('topK', k, 1, numClasses);
     return toPredictions(await native.predict(kept, k), classes);
   });

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { DenseNetError, reasonOf } from '../errors';
+import { cannotRead, DenseNetError } from '../errors';
 
 /** Bytes that a parser reads piece by piece: a file's, or a buffer's. */
 export interface ByteSource {
@@ -90,11 +90,4 @@ function fileSource(path: string, file: FileHandle, size: number): ByteSource {
     },
   };
   return source;
-}
-
-function cannotRead(path: string, error: unknown): DenseNetError {
-  const reason = reasonOf(error);
-  return new DenseNetError('ERR_FILE', `${path} cannot be read: ${reason}. Check the path and its permissions.`, {
-    cause: error,
-  });
 }

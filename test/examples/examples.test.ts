@@ -2,10 +2,11 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { root, runNode } from '../child';
 
-test('every example is run here', () => {
+test('every example is run here or beside this file', () => {
   expect(readdirSync(path.join(root, 'examples'))).toEqual([
     'chest-pictures.mjs',
     'digits-folder.mjs',
+    'server',
     'transfer-digits.mjs',
   ]);
 });

@@ -1,6 +1,11 @@
+import { existsSync } from 'node:fs';
+import { readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import sharp from 'sharp';
-import { datasets } from '../../lib';
-import { expectRefusal, floats, refusal, wrong } from './support';
+import { datasets, type Dataset } from '../../lib';
+import { stateOf, tinyImages, tinyModel, tinyTrainer } from '../tiny';
+import { expectRefusal, floats, refusal, temporaryFolder, wrong } from './support';
+
+const inFolder = temporaryFolder();
 
 const image = (...values: number[]) => ({ data: Uint8Array.from(values), shape: [1, 1, values.length] });
 
@@ -92,6 +97,79 @@ describe('datasets.fromIterable', () => {
     const reading = datasets.fromIterable(endless(), { signal: control.signal });
     await expect(reading).rejects.toMatchObject({ name: 'AbortError' });
     expect([given, cleaned]).toEqual([5, true]);
+  });
+});
+
+describe('datasets.fromIterable with a spool', () => {
+  const floatItems = (count: number) => {
+    const { data } = tinyImages(count);
+    return Array.from({ length: count }, (_, index) => ({
+      image: { data: data.slice(index * 64, index * 64 + 64) as Float32Array, shape: [1, 8, 8] },
+      label: index % 3,
+    }));
+  };
+
+  it('trains to the same weights as in memory', async () => {
+    const spool = inFolder('floats.raw');
+    const train = async (data: Dataset) => {
+      await using model = await tinyModel();
+      await tinyTrainer(model).fit(data, { epochs: 2, batchSize: 4 });
+      return await stateOf(model);
+    };
+    const streamed = await datasets.fromIterable(give(...floatItems(12)), { spool });
+    expect(streamed).toMatchObject({ kind: 'streamed', size: 12, imageShape: [1, 8, 8], dtype: 'float32' });
+    expect((await stat(spool)).size).toBe(12 * 64 * 4);
+    expect(await train(streamed)).toEqual(await train(await datasets.fromIterable(floatItems(12))));
+  });
+
+  it('keeps bytes and decoded pictures, more than it gathers before it writes', async () => {
+    const spool = inFolder('bytes.raw');
+    await writeFile(spool, 'what was there before');
+    function* large() {
+      for (let index = 0; index < 40; index += 1)
+        yield { image: { data: new Uint8Array(50_000).fill(index), shape: [1, 250, 200] }, label: index % 2 };
+    }
+    const data = await datasets.fromIterable(large(), { spool, classes: ['even', 'odd'] });
+    expect([data.dtype, data.classes, (await stat(spool)).size]).toEqual(['uint8', ['even', 'odd'], 2_000_000]);
+    const { signal } = new AbortController();
+    for (const index of [39, 0, 21])
+      expect(Buffer.from((await data.read(index, signal)) as Uint8Array).equals(Buffer.alloc(50_000, index))).toBe(
+        true,
+      );
+    const png = await sharp({ create: { width: 9, height: 9, channels: 3, background: { r: 7, g: 7, b: 7 } } })
+      .png()
+      .toBuffer();
+    await datasets.fromIterable([{ image: png, label: 0 }], { imageSize: [2, 3], channels: 1, spool });
+    expect([...(await readFile(spool))]).toEqual(Array(6).fill(7));
+  });
+
+  it('leaves no file behind when the source fails, or gives what cannot be kept', async () => {
+    const spool = inFolder('failed.raw');
+    const fault = new Error('the database went away');
+    async function* failing() {
+      yield* floatItems(2);
+      await Promise.resolve();
+      throw fault;
+    }
+    await expect(datasets.fromIterable(failing(), { spool })).rejects.toBe(fault);
+    expect(existsSync(spool)).toBe(false);
+    await expectRefusal(() => datasets.fromIterable([], { spool }), 'ERR_DATASET', 'no image');
+    const [first] = floatItems(1);
+    const beyond = [{ ...first!, label: -1 }];
+    await expectRefusal(() => datasets.fromIterable(beyond, { spool }), 'ERR_LABEL_OUT_OF_RANGE', 'labels[0]');
+    expect(existsSync(spool)).toBe(false);
+  });
+
+  it('says so when the file cannot be written, or was cut short since', async () => {
+    const nowhere = inFolder('no/such/folder.raw');
+    await expectRefusal(() => datasets.fromIterable(floatItems(1), { spool: nowhere }), 'ERR_FILE', nowhere, 'written');
+    await expectRefusal(() => datasets.fromIterable(floatItems(1), { spool: '' }), 'ERR_INVALID_ARGUMENT', 'spool');
+    const spool = inFolder('short.raw');
+    const data = await datasets.fromIterable(floatItems(4), { spool });
+    await truncate(spool, 700);
+    await using model = await tinyModel();
+    const run = tinyTrainer(model).fit(data, { epochs: 1, batchSize: 4 });
+    await expectRefusal(() => run, 'ERR_FILE', 'shorter');
   });
 });
 
