@@ -92,6 +92,7 @@ async function measure(weights, flags, body, clients) {
     const after = await batchesOf(url);
     if (result.errors + result.non2xx > 0)
       throw new Error(`${result.errors} errors, ${result.non2xx} refusals: fewer clients than --max-queue are needed.`);
+    if (result.requests.total === 0) throw new Error(`nothing was answered in ${seconds} s. Give more --seconds.`);
     return {
       rate: result.requests.total / result.duration,
       p50: result.latency.p50,
