@@ -34,6 +34,8 @@ export type ErrorCode =
   | 'ERR_LIBTORCH_NOT_FOUND'
   /** The libtorch that was found is not the version that the addon was built against. */
   | 'ERR_LIBTORCH_VERSION'
+  /** The process has already loaded another libtorch, and there is room for one. */
+  | 'ERR_LIBTORCH_ALREADY_LOADED'
   /** The addon or libtorch could not be loaded. */
   | 'ERR_ADDON_LOAD'
   /** A download failed, or what arrived is not what was expected. */

@@ -12,6 +12,9 @@ const { mkdir, readFile, readdir, rm, writeFile } = require('node:fs/promises');
 const { createRequire } = require('node:module');
 const os = require('node:os');
 const path = require('node:path');
+const { coreName } = require('../lib/runtime/cores');
+const { findDamage } = require('../lib/runtime/damage');
+const { makeWritable } = require('../lib/runtime/writable');
 const { runScript, step } = require('./report');
 
 /** @typedef {import('../lib/runtime/locate').Libtorch} Libtorch */
@@ -83,6 +86,11 @@ function runNode(args, log, onLine) {
   });
 }
 
+/** @param {string} file */
+async function isWhole(file) {
+  return existsSync(file) && (await findDamage(file)) === undefined;
+}
+
 /**
  * @param {Libtorch} libtorch
  * @param {string} tools The folder that cmake-js and node-addon-api can be required from.
@@ -91,7 +99,7 @@ function runNode(args, log, onLine) {
  *   into build/Release all the same.
  */
 async function buildNative(libtorch, tools, force, folder = 'build') {
-  const core = path.join(release, `densenet_core-torch${libtorch.version}.so`);
+  const core = path.join(release, coreName(libtorch.version));
   const loader = path.join(release, 'libtorch_densenet.node');
   const hash = await hashSources(
     ['native', 'CMakeLists.txt'],
@@ -99,9 +107,10 @@ async function buildNative(libtorch, tools, force, folder = 'build') {
   );
   const stamps = await readStamps();
   const stamp = folder === 'build' ? 'native' : folder;
-  if (!force && stamps[stamp] === hash && existsSync(core) && existsSync(loader)) return 'as it was';
-  await mkdir(release, { recursive: true });
-  await mkdir(path.join(root, folder), { recursive: true });
+  if (!force && stamps[stamp] === hash && (await isWhole(core)) && (await isWhole(loader))) return 'as it was';
+  const mend = `The addon is built there: run this as the owner of ${root}, or install the package where you can write.`;
+  await makeWritable(release, mend);
+  await makeWritable(path.join(root, folder), mend);
   await step(
     `building the addon against libtorch ${libtorch.version} (${libtorch.build}); some minutes`,
     async (update) => {
@@ -114,8 +123,13 @@ async function buildNative(libtorch, tools, force, folder = 'build') {
         `--CDNODE_ADDON_API_DIR=${path.dirname(requireTool.resolve('node-addon-api'))}`,
       ];
       const cmakeJs = requireTool.resolve('cmake-js/bin/cmake-js');
+      // The kernels need clang-cl where the system's own compiler is Microsoft's.
+      const toolset = process.platform === 'win32' ? ['-t', 'ClangCL'] : [];
+      const args = ['-O', folder, ...settings, ...toolset];
+      // Always: cmake-js configures a new folder only, and what lies there may be for another libtorch.
+      await runNode([cmakeJs, 'configure', ...args], path.join(root, folder, 'configure.log'), () => undefined);
       await runNode(
-        [cmakeJs, 'build', '-O', folder, ...settings, '-p', String(jobs)],
+        [cmakeJs, 'build', ...args, '-p', String(jobs)],
         path.join(root, folder, 'build.log'),
         (line) => {
           const progress = /^\s*\[\s*(\d+)(?:\/(\d+)\]|%\])/.exec(line);
@@ -172,6 +186,6 @@ async function build({ libtorch, tools, typescript }) {
   if (typescript) await buildTypeScript(force);
 }
 
-module.exports = { build, buildNative };
+module.exports = { build, buildNative, hashSources, readStamps, release, writeStamp };
 
 if (require.main === module) runScript(() => require('./setup').buildAll());

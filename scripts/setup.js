@@ -11,12 +11,14 @@
 
 const { spawn } = require('node:child_process');
 const { existsSync } = require('node:fs');
-const { mkdir, readFile, writeFile } = require('node:fs/promises');
+const { readFile, writeFile } = require('node:fs/promises');
 const { createHash } = require('node:crypto');
 const path = require('node:path');
 const { fetchLibtorch, pinnedVersion, runCommand } = require('../lib/runtime/fetch');
 const { findCores } = require('../lib/runtime/cores');
+const { findDamage } = require('../lib/runtime/damage');
 const { cacheFolder, compareVersions, locateLibtorch } = require('../lib/runtime/locate');
+const { makeCacheFolder } = require('../lib/runtime/writable');
 const { runScript, step } = require('./report');
 
 /** @typedef {import('../lib/runtime/locate').Libtorch} Libtorch */
@@ -33,7 +35,7 @@ const oldestLibtorch = '2.11.0';
 const mends = {
   linux: "sudo apt-get install g++ cmake   (or your system's own packages; CMake also comes with `pip install cmake`)",
   darwin: 'xcode-select --install && brew install cmake',
-  win32: 'install Visual Studio Build Tools with C++, and CMake',
+  win32: 'install Visual Studio Build Tools with C++ and its clang tools (clang-cl), and CMake',
 };
 
 function checkNode() {
@@ -43,7 +45,9 @@ function checkNode() {
 }
 
 async function checkTools() {
-  const compilers = [process.env['CXX'], 'c++', 'g++', 'clang++', 'cl'].filter((name) => name !== undefined);
+  // Visual Studio's compiler is on no PATH; CMake finds it, or says what is missing.
+  const names = process.platform === 'win32' ? ['cmake'] : [process.env['CXX'], 'c++', 'g++', 'clang++'];
+  const compilers = names.filter((name) => name !== undefined);
   const works = async (/** @type {string} */ tool, /** @type {string[]} */ args) =>
     (await runCommand(tool, args, process.env)).code !== null;
   const found = await Promise.all([
@@ -58,6 +62,16 @@ async function checkTools() {
   );
 }
 
+/**
+ * @param {string[]} args
+ * @param {string} cwd
+ */
+function runNpm(args, cwd) {
+  // On Windows it is a batch file, which only the shell runs.
+  const [command = '', ...first] = process.platform === 'win32' ? ['cmd', '/d', '/s', '/c', 'npm'] : ['npm'];
+  return runCommand(command, [...first, ...args], process.env, cwd);
+}
+
 /** Installs the npm packages when they are missing, or were installed from another lock file. */
 async function installPackages() {
   const hash = createHash('sha256')
@@ -66,7 +80,7 @@ async function installPackages() {
   const stamp = path.join(root, 'node_modules', '.libtorch-densenet-lock');
   if ((await readFile(stamp, 'utf8').catch(() => '')) === hash) return;
   await step('npm ci', async () => {
-    const { code, output } = await runCommand('npm', ['ci', '--no-audit', '--no-fund'], process.env, root);
+    const { code, output } = await runNpm(['ci', '--no-audit', '--no-fund'], root);
     if (code !== 0) throw new Error(`npm ci failed:\n${output.slice(-3000)}`);
     await writeFile(stamp, hash);
   });
@@ -78,7 +92,7 @@ async function installPackages() {
  * @returns {Promise<string>} A folder that they can be required from.
  */
 async function installBuildPackages() {
-  // An offline archive (scripts/pack-offline.js) has them beside the others.
+  // An offline archive (scripts/offline/pack.js) has them beside the others.
   if (existsSync(path.join(root, 'node_modules', 'cmake-js'))) return root;
   const { devDependencies } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
   const wanted = ['cmake-js', 'node-addon-api'].map((name) => `${name}@${devDependencies[name]}`);
@@ -86,10 +100,10 @@ async function installBuildPackages() {
   const stamp = path.join(folder, 'complete');
   if (existsSync(stamp)) return folder;
   await step(`npm install ${wanted.join(' ')}`, async () => {
-    await mkdir(folder, { recursive: true });
+    await makeCacheFolder(folder);
     await writeFile(path.join(folder, 'package.json'), '{ "private": true }\n');
     const args = ['install', '--no-audit', '--no-fund', '--save-exact', ...wanted];
-    const { code, output } = await runCommand('npm', args, process.env, folder);
+    const { code, output } = await runNpm(args, folder);
     if (code !== 0) throw new Error(`npm install failed:\n${output.slice(-3000)}`);
     await writeFile(stamp, '');
   });
@@ -103,6 +117,7 @@ async function installBuildPackages() {
  */
 async function findFitting() {
   const cores = await findCores(root);
+  for (const [version, core] of cores) if (await findDamage(core)) cores.delete(version);
   if (cores.size === 0) return undefined;
   const { libtorch, mismatched } = await locateLibtorch({ accept: (version) => cores.has(version) });
   if (libtorch || mismatched.length > 0 || process.env['LIBTORCH'] || !cores.has(pinnedVersion)) return libtorch;
@@ -187,6 +202,6 @@ function runInherited(args, stdout = 'inherit') {
   });
 }
 
-module.exports = { buildAll, root, runInherited, setup };
+module.exports = { buildAll, root, runInherited, runNpm, setup };
 
 if (require.main === module) runScript(setup);

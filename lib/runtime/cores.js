@@ -10,6 +10,19 @@ const path = require('node:path');
 
 const pattern = /^densenet_core-torch(\d+\.\d+\.\d+)\.(?:so|dylib|dll)$/;
 
+const extensions = { darwin: '.dylib', win32: '.dll' };
+
+/**
+ * The file name of a core library on this system.
+ *
+ * @param {string} version Of the libtorch that it is built against, such as `2.13.0`.
+ * @returns {string}
+ */
+function coreName(version) {
+  const extension = extensions[/** @type {keyof typeof extensions} */ (process.platform)] ?? '.so';
+  return `densenet_core-torch${version}${extension}`;
+}
+
 /**
  * The folders of a package in which addons lie: the one built here, before the one that was shipped.
  *
@@ -41,4 +54,4 @@ async function findCores(packageRoot) {
   return cores;
 }
 
-module.exports = { addonFolders, findCores };
+module.exports = { addonFolders, coreName, findCores };

@@ -6,11 +6,12 @@
  */
 
 const { spawn } = require('node:child_process');
-const { mkdir, mkdtemp, readdir, rename, rm } = require('node:fs/promises');
+const { mkdtemp, readdir, rename, rm } = require('node:fs/promises');
 const path = require('node:path');
-const { cacheFolder, readLibtorch } = require('./locate');
+const { cacheFolder, pythonNames, readLibtorch } = require('./locate');
 const { download, downloadError } = require('./download');
 const { isAlive } = require('./part');
+const { makeCacheFolder } = require('./writable');
 
 /** @typedef {import('./locate').Libtorch} Libtorch */
 
@@ -72,7 +73,7 @@ with zipfile.ZipFile(wheel) as archive:
 async function fetchLibtorch(options = {}) {
   const { version = pinnedVersion, env = process.env, report = () => undefined } = options;
   const target = path.join(cacheFolder(env), 'libtorch', `${version}+cpu`);
-  await mkdir(path.dirname(target), { recursive: true });
+  await makeCacheFolder(path.dirname(target));
   await clearUp(path.dirname(target));
   const work = await mkdtemp(path.join(path.dirname(target), `.fetch-${process.pid}-`));
   try {
@@ -131,7 +132,7 @@ async function place(from, to) {
  * @returns {Promise<string | undefined>} The name of a Python that has pip.
  */
 async function findPip(env) {
-  for (const python of ['python3', 'python']) {
+  for (const python of pythonNames) {
     if ((await runCommand(python, ['-m', 'pip', '--version'], env)).code === 0) return python;
   }
   return undefined;

@@ -37,7 +37,7 @@ export interface RuntimeInfo {
 /**
  * Loads libtorch, if that is not done yet, and says what the process runs on and why.
  *
- * @throws DenseNetError `ERR_LIBTORCH_NOT_FOUND`, `ERR_LIBTORCH_VERSION` or `ERR_ADDON_LOAD`.
+ * @throws DenseNetError `ERR_LIBTORCH_NOT_FOUND`, `ERR_LIBTORCH_VERSION`, `ERR_LIBTORCH_ALREADY_LOADED` or `ERR_ADDON_LOAD`.
  */
 export async function runtimeInfo(): Promise<RuntimeInfo> {
   const { native, libtorch } = await loadAddon();

@@ -1,9 +1,11 @@
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import nodeGypBuild from 'node-gyp-build';
 import { DenseNetError, reasonOf, toDenseNetError } from '../errors';
 import type { Native } from '../native';
 import { findCores } from './cores';
-import { locateLibtorch, type Attempt, type Libtorch } from './locate';
+import { findDamage } from './damage';
+import { locateLibtorch, readLibtorch, type Attempt, type Libtorch } from './locate';
 
 /** The addon, and the libtorch that it runs on. */
 export interface LoadedAddon {
@@ -17,11 +19,13 @@ export interface LoadedAddon {
 
 /** native/loader/loader.cc */
 interface Loader {
+  /** libtorch first, the core last. */
   open(libraries: string[]): Promise<Native>;
 }
 
 const packageRoot = path.join(__dirname, '..', '..');
 const mendBuild = 'Run `npx densenet setup` to build it.';
+const mendPackage = 'Install the package again, or run `npx densenet setup` to build the addon anew.';
 const mendLibtorch =
   'Set LIBTORCH to a folder that holds libtorch, `pip install torch`, or run `npx densenet setup`, which fetches it.';
 
@@ -31,7 +35,7 @@ let loading: Promise<LoadedAddon> | undefined;
  * Loads libtorch and the addon, once a process (or worker thread). A load that failed is tried again by the next call,
  * since its cause may have been mended.
  *
- * @throws DenseNetError `ERR_LIBTORCH_NOT_FOUND`, `ERR_LIBTORCH_VERSION` or `ERR_ADDON_LOAD`.
+ * @throws DenseNetError `ERR_LIBTORCH_NOT_FOUND`, `ERR_LIBTORCH_VERSION`, `ERR_LIBTORCH_ALREADY_LOADED` or `ERR_ADDON_LOAD`.
  */
 export function loadAddon(): Promise<LoadedAddon> {
   loading ??= load().catch((error: unknown) => {
@@ -62,7 +66,9 @@ async function load(): Promise<LoadedAddon> {
   const versions = [...cores.keys()];
   if (libtorch === undefined) throw notFound(tried, mismatched, versions);
   const corePath = cores.get(libtorch.version) as string;
-  const native = await open(loaderPath, libtorch, corePath, tried);
+  await checkWhole([loaderPath, corePath], mendPackage);
+  await checkWhole(await partsOf(libtorch), `Delete ${libtorch.path} and install it again. ${mendLibtorch}`);
+  const native = await open(loaderPath, libtorch, cores, tried);
   if (native.loadedVersion !== native.builtAgainst)
     throw new DenseNetError(
       'ERR_LIBTORCH_VERSION',
@@ -86,12 +92,30 @@ function findLoader(): string {
   }
 }
 
-async function open(loaderPath: string, libtorch: Libtorch, corePath: string, tried: Attempt[]): Promise<Native> {
+/** Refuses libraries that were cut short, which the system would open and then die of. */
+async function checkWhole(files: string[], mend: string): Promise<void> {
+  for (const file of files) {
+    const damage = await findDamage(file);
+    if (damage !== undefined) throw new DenseNetError('ERR_ADDON_LOAD', `${damage}. ${mend}`);
+  }
+}
+
+/** The libraries that opening libtorch brings along; its folder holds others too. */
+async function partsOf({ path: place }: Libtorch): Promise<string[]> {
+  const folder = path.join(place, 'lib');
+  const names = await readdir(folder);
+  return names.filter((name) => /^lib(torch|torch_cpu|torch_cuda|c10|c10_cuda|gomp.*)\.so/.test(name)).map((name) => path.join(folder, name));
+}
+
+async function open(loaderPath: string, libtorch: Libtorch, cores: Map<string, string>, tried: Attempt[]): Promise<Native> {
+  const corePath = cores.get(libtorch.version) as string;
   try {
     // The path is known only here, so this cannot be an import.
     const loader = nodeGypBuild(packageRoot) as Loader;
     return await loader.open([...libtorch.libraries, corePath]);
   } catch (error) {
+    const other = (error as { otherLibtorch?: unknown }).otherLibtorch;
+    if (typeof other === 'string') throw await alreadyLoaded(libtorch, other, cores);
     const reason = reasonOf(error);
     throw new DenseNetError(
       'ERR_ADDON_LOAD',
@@ -107,6 +131,25 @@ async function open(loaderPath: string, libtorch: Libtorch, corePath: string, tr
       { cause: error },
     );
   }
+}
+
+/** A process has room for one libtorch: a second one would be given the first one's libraries. */
+async function alreadyLoaded(wanted: Libtorch, library: string, cores: Map<string, string>): Promise<DenseNetError> {
+  const place = path.dirname(path.dirname(library));
+  const { libtorch: other } = await readLibtorch(place, 'option');
+  const share =
+    other !== undefined && cores.has(other.version)
+      ? `Set LIBTORCH to ${place} so that both use that one`
+      : `Use one libtorch, ${[...cores.keys()].join(' or ')}, for both`;
+  return new DenseNetError(
+    'ERR_LIBTORCH_ALREADY_LOADED',
+    [
+      `this process has loaded libtorch ${other === undefined ? 'of an unknown version' : `${other.version} (${other.build})`} ` +
+        `from ${place}, for another copy of this package or another addon,`,
+      `so libtorch ${wanted.version} (${wanted.build}) in ${wanted.path}, from ${wanted.source}, cannot be loaded beside it.`,
+      `${share}, or use this package in a process of its own (child_process.fork, Electron's utilityProcess).`,
+    ].join('\n'),
+  );
 }
 
 function notFound(tried: Attempt[], mismatched: Libtorch[], versions: string[]): DenseNetError {

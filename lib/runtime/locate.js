@@ -44,6 +44,12 @@ const { promisify } = require('node:util');
 
 const libraryNames = { linux: 'libtorch.so', darwin: 'libtorch.dylib', win32: 'torch.dll' };
 
+/** What only a CUDA build has. */
+const cudaLibraryName = process.platform === 'win32' ? 'torch_cuda.dll' : 'libtorch_cuda.so';
+
+/** What Python may be called; on Windows `python3` may be a stub that opens the shop. */
+const pythonNames = process.platform === 'win32' ? ['python', 'py', 'python3'] : ['python3', 'python'];
+
 /** The file that is opened first, and that marks a folder as libtorch's `lib`. */
 const libraryName = libraryNames[/** @type {keyof typeof libraryNames} */ (process.platform)] ?? 'libtorch.so';
 
@@ -141,7 +147,7 @@ async function pythonFolders(env, tried) {
   // The working folder, which Python looks in first, is left out: what lies there is not installed.
   const program =
     'import sys; sys.path = [p for p in sys.path if p]; import importlib.util as u; s = u.find_spec("torch"); print(list(s.submodule_search_locations)[0] if s and s.submodule_search_locations else "")';
-  for (const python of ['python3', 'python']) {
+  for (const python of pythonNames) {
     try {
       const { stdout } = await promisify(execFile)(python, ['-c', program], { env, timeout: 20_000 });
       const place = stdout.trim();
@@ -152,7 +158,7 @@ async function pythonFolders(env, tried) {
       // Not there, or broken: the next name may serve.
     }
   }
-  tried.push({ source: 'python', place: 'python3 and python on the PATH', result: 'no Python that runs' });
+  tried.push({ source: 'python', place: `${pythonNames.join(' and ')} on the PATH`, result: 'no Python that runs' });
   return [];
 }
 
@@ -175,7 +181,7 @@ async function readLibtorch(place, source, needHeaders = false) {
   const match = /^(\d+\.\d+\.\d+)[^+]*(?:\+(\w+))?$/.exec(full ?? '');
   if (!match?.[1])
     return { fault: 'its version cannot be read (build-version, version.py and version.h are missing or odd)' };
-  const build = match[2] ?? ((await exists(path.join(root, 'lib', 'libtorch_cuda.so'))) ? 'cuda' : 'cpu');
+  const build = match[2] ?? ((await exists(path.join(root, 'lib', cudaLibraryName))) ? 'cuda' : 'cpu');
   return { libtorch: { path: root, libraries: [library], version: match[1], build, source } };
 }
 
@@ -236,4 +242,4 @@ function compareVersions(a, b) {
   return 0;
 }
 
-module.exports = { cacheFolder, compareVersions, libraryName, locateLibtorch, readLibtorch };
+module.exports = { cacheFolder, compareVersions, libraryName, locateLibtorch, pythonNames, readLibtorch };

@@ -1,9 +1,10 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { DenseNetError, toDenseNetError } from '../errors';
 import { download, hashOf } from '../runtime/download';
 import { cacheFolder } from '../runtime/locate';
+import { makeCacheFolder } from '../runtime/writable';
 import { checkBoolean, checkOneOf, checkOptions, checkSignal, invalidArgument } from '../validate';
 
 /** Where torchvision's weights are. */
@@ -76,8 +77,8 @@ export async function findFile(file: string, options?: PretrainedOptions): Promi
       ].join('\n'),
     );
   const url = addressOf(file, mirror);
-  await mkdir(path.dirname(target), { recursive: true });
   try {
+    await makeCacheFolder(path.dirname(target));
     await download({
       url,
       file: target,

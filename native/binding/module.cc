@@ -127,7 +127,7 @@ void define_exports(Napi::Env env, Napi::Object exports) {
 
 }  // namespace densenet::binding
 
-extern "C" __attribute__((visibility("default"))) napi_value densenet_core_init(napi_env env, napi_value exports) {
+extern "C" NAPI_MODULE_EXPORT napi_value densenet_core_init(napi_env env, napi_value exports) {
   return Napi::details::WrapCallback(env, [&] {
     densenet::binding::define_exports(env, Napi::Object(env, exports));
     return exports;

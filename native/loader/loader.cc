@@ -1,16 +1,31 @@
 /// The `.node` file itself. It links nothing of libtorch: it opens libtorch by absolute path and then the core library,
 /// so that no LD_LIBRARY_PATH is needed and a libtorch that is missing or broken becomes an ordinary error.
 
-#include <dlfcn.h>
 #include <napi.h>
 
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "platform/file.h"
+#include "platform/shared_library.h"
+
 namespace {
 
+namespace platform = densenet::platform;
+
 using CoreInit = napi_value (*)(napi_env, napi_value);
+
+/// The library that a process has at one place only: the system's loader knows what libtorch is made of by its file
+/// names, so a second libtorch would get the first one's parts.
+#if defined(_WIN32)
+constexpr const char* kSingleLibrary = "torch_cpu.dll";
+#elif defined(__APPLE__)
+constexpr const char* kSingleLibrary = "libtorch_cpu.dylib";
+#else
+constexpr const char* kSingleLibrary = "libtorch_cpu.so";
+#endif
 
 /// Opens the libraries on a thread of the pool, since libtorch takes most of a second, then fills the exports.
 class OpenWork final : public Napi::AsyncWorker {
@@ -22,18 +37,17 @@ class OpenWork final : public Napi::AsyncWorker {
 
  protected:
   void Execute() override {
-    void* handle = nullptr;
+    if (refuses_other_libtorch()) return;
+    platform::Opened opened;
     for (const std::string& library : libraries_) {
-      // RTLD_LOCAL keeps libtorch's symbols from other addons; RTLD_NODELETE since its threads outlive any unload.
-      handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-      if (handle == nullptr) {
-        // glibc and musl keep the reason per thread, so no other thread can change it.
-        const char* reason = dlerror();  // NOLINT(concurrency-mt-unsafe)
-        SetError(reason == nullptr ? "the system's loader gave no reason for " + library : reason);
+      opened = platform::open_library(library);
+      if (opened.library == nullptr) {
+        SetError(opened.reason);
         return;
       }
+      if (refuses_other_libtorch()) return;  // another thread may have been faster
     }
-    init_ = reinterpret_cast<CoreInit>(dlsym(handle, "densenet_core_init"));
+    init_ = reinterpret_cast<CoreInit>(platform::find_symbol(opened.library, "densenet_core_init"));
     if (init_ == nullptr) SetError(libraries_.back() + " is not a core library of libtorch-densenet");
   }
 
@@ -47,15 +61,33 @@ class OpenWork final : public Napi::AsyncWorker {
     }
   }
 
-  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
+  void OnError(const Napi::Error& error) override {
+    if (!other_libtorch_.empty()) error.Value().As<Napi::Object>().Set("otherLibtorch", other_libtorch_);
+    deferred_.Reject(error.Value());
+  }
 
  private:
+  /// Whether the process has a libtorch other than the one that is to be opened, with the error set if so.
+  bool refuses_other_libtorch() {
+    const std::string loaded = platform::loaded_library(kSingleLibrary);
+    if (loaded.empty()) return false;
+    const auto wanted = platform::path_of(libraries_.front()).replace_filename(kSingleLibrary);
+    std::error_code error;
+    if (!std::filesystem::exists(wanted, error)) return false;  // a layout of its own; the version is compared later
+    if (std::filesystem::equivalent(platform::path_of(loaded), wanted, error)) return false;
+    other_libtorch_ = loaded;
+    SetError("the process has loaded " + loaded);
+    return true;
+  }
+
   Napi::Promise::Deferred deferred_;
   std::vector<std::string> libraries_;
   CoreInit init_ = nullptr;
+  std::string other_libtorch_;  // what stands in the way, where something does
 };
 
-/// open(libraries: string[]): Promise<core>. The last library is the core.
+/// open(libraries: string[]): Promise<core>. The first library is libtorch's, the last is the core. Where the process has
+/// another libtorch, the error's `otherLibtorch` is its path.
 Napi::Value open(const Napi::CallbackInfo& info) {
   const auto list = info[0].As<Napi::Array>();
   std::vector<std::string> libraries;

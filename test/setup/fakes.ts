@@ -1,8 +1,9 @@
 import { accessSync, constants } from 'node:fs';
-import { chmod, copyFile, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, cp, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { libraryName } from '../../lib/runtime/locate';
+import { root } from '../child';
 
 /** A folder of its own for each test of a file, removed after it. */
 export function temporaryFolder(): () => string {
@@ -48,6 +49,14 @@ export async function put(file: string, text: string | Buffer): Promise<string> 
   await mkdir(path.dirname(file), { recursive: true });
   await writeFile(file, text);
   return file;
+}
+
+/** A copy of the compiled package, without any addon. */
+export async function copyPackage(home: string): Promise<void> {
+  await cp(path.join(root, 'dist'), path.join(home, 'dist'), { recursive: true });
+  await cp(path.join(root, 'data'), path.join(home, 'data'), { recursive: true });
+  await copyFile(path.join(root, 'package.json'), path.join(home, 'package.json'));
+  await symlink(path.join(root, 'node_modules'), path.join(home, 'node_modules'));
 }
 
 /** Writes a shell script that a PATH of its folder finds; in it, the commands of the machine are there. */

@@ -1,9 +1,9 @@
-import { copyFile, cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { findCores } from '../../lib/runtime/cores';
+import { coreName, findCores } from '../../lib/runtime/cores';
 import { libraryName, locateLibtorch, type Libtorch } from '../../lib/runtime/locate';
 import { root, runNode, type Ended } from '../child';
-import { bareEnvironment, makeCommand, makeLibtorch, put, temporaryFolder } from './fakes';
+import { bareEnvironment, copyPackage, makeCommand, makeLibtorch, put, temporaryFolder } from './fakes';
 
 const folder = temporaryFolder();
 const at = (...names: string[]) => path.join(folder(), ...names);
@@ -185,12 +185,7 @@ describe('a package', () => {
   const home = () => at('package');
   const addons = () => path.join(home(), 'build', 'Release');
 
-  /** A copy of the compiled package, without any addon. */
-  beforeEach(async () => {
-    await cp(path.join(root, 'dist'), path.join(home(), 'dist'), { recursive: true });
-    await copyFile(path.join(root, 'package.json'), path.join(home(), 'package.json'));
-    await symlink(path.join(root, 'node_modules'), path.join(home(), 'node_modules'));
-  });
+  beforeEach(() => copyPackage(home()));
 
   /** Puts an addon into it; the loader stands in for any library that can be loaded and does nothing by that. */
   async function addAddon({ node = loader, library = loader }: { node?: string; library?: string }): Promise<string> {
@@ -237,5 +232,73 @@ describe('a package', () => {
     const { code, message } = await failureOf({ LIBTORCH: own }, home());
     expect(code).toBe('ERR_ADDON_LOAD');
     expect(message).toContain(`${place} is not a core library of libtorch-densenet`);
+  });
+
+  it('with a core that was cut short says so, where the system would kill the process', async () => {
+    const place = await addAddon({ library: core });
+    await truncate(place, 300_000);
+    const { code, message } = await failureOf({ LIBTORCH: sound.path }, home());
+    expect(code).toBe('ERR_ADDON_LOAD');
+    expect(message).toMatch(new RegExp(`${place} was cut short: it has 300000 of at least \\d+ bytes\\. .*npx densenet setup`));
+  });
+
+  it('with a loader that was cut short says so', async () => {
+    await addAddon({ library: core });
+    const place = path.join(addons(), 'libtorch_densenet.node');
+    await truncate(place, (await stat(place)).size - 1);
+    const { code, message } = await failureOf({ LIBTORCH: sound.path }, home());
+    expect(code).toBe('ERR_ADDON_LOAD');
+    expect(message).toContain(`${place} was cut short`);
+  });
+
+  it('beside a libtorch that was cut short names the file of it', async () => {
+    await addAddon({ library: core });
+    const own = await makeLibtorch(at('own'), { version, library: path.join(sound.path, 'lib', libraryName) });
+    const part = path.join(own, 'lib', 'libc10.so');
+    await copyFile(path.join(sound.path, 'lib', 'libc10.so'), part);
+    await truncate(part, 100_000);
+    const { code, message } = await failureOf({ LIBTORCH: own }, home());
+    expect(code).toBe('ERR_ADDON_LOAD');
+    expect(message).toContain(`${part} was cut short`);
+    expect(message).toContain(`Delete ${own}`);
+  });
+
+  describe('with cores for several libtorchs', () => {
+    const older = '2.12.9';
+
+    beforeEach(async () => {
+      await addAddon({ library: core });
+      await copyFile(loader, path.join(addons(), coreName(older)));
+    });
+
+    it('takes the one whose version is that of the libtorch', async () => {
+      const { stdout } = await runProgram(
+        `densenet.runtimeInfo().then(({ libtorch }) => console.log(libtorch.version));`,
+        { LIBTORCH: sound.path },
+        home(),
+      );
+      expect(stdout).toBe(`${version}\n`);
+      const place = await makeLibtorch(at('older'), { version: older, library: loader });
+      const { message } = await failureOf({ LIBTORCH: place }, home());
+      expect(message).toContain(`${path.join(addons(), coreName(older))} is not a core library`);
+    });
+
+    it('names them all where none is', async () => {
+      const place = await makeLibtorch(at('other'), { version: '2.99.1' });
+      const { code, message } = await failureOf({ LIBTORCH: place }, home());
+      expect(code).toBe('ERR_LIBTORCH_VERSION');
+      for (const one of [version, older, '2.99.1']) expect(message).toContain(one);
+    });
+
+    it('takes what was built here before what came along', async () => {
+      const shipped = path.join(home(), 'prebuilds', `${process.platform}-${process.arch}`);
+      await put(path.join(shipped, coreName(version)), 'never looked at');
+      const { stdout } = await runProgram(
+        `densenet.runtimeInfo().then(() => console.log('loaded'));`,
+        { LIBTORCH: sound.path },
+        home(),
+      );
+      expect(stdout).toBe('loaded\n');
+    });
   });
 });

@@ -1,9 +1,5 @@
 #include "core/train/checkpoint_folder.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -16,6 +12,7 @@
 #include "core/error.h"
 #include "core/weights/file.h"
 #include "core/weights/safetensors_writer.h"
+#include "platform/file.h"
 
 namespace densenet {
 
@@ -41,24 +38,29 @@ std::string file_name(std::int64_t epoch, std::int64_t step) {
 std::vector<std::string> names_in(const std::string& folder) {
   std::vector<std::string> names;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+  for (const auto& entry : std::filesystem::directory_iterator(platform::path_of(folder), error)) {
     names.push_back(entry.path().filename().string());
   }
   if (error) fail("read", folder, error.value());
   return names;
 }
 
+/// A file that cannot be removed stays; nobody reads it.
+void remove(const std::string& path) {
+  std::error_code ignored;
+  std::filesystem::remove(platform::path_of(path), ignored);
+}
+
 int open_lock(const std::string& folder) {
   std::error_code error;
-  std::filesystem::create_directories(folder, error);
+  std::filesystem::create_directories(platform::path_of(folder), error);
   if (error) fail("make the folder", folder, error.value());
   const std::string path = folder + "/" + kLockName;
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  const int descriptor = platform::open_or_create(path);
   if (descriptor < 0) fail("write", path, errno);
-  // The system lets go of it when the process ends, however it ends.
-  if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) return descriptor;
+  if (platform::lock(descriptor)) return descriptor;
   const int reason = errno;
-  ::close(descriptor);
+  platform::close(descriptor);
   if (reason != EWOULDBLOCK) fail("lock", path, reason);
   throw Error(code::kLocked, folder +
                                  " is written to by another run at this time. Wait for its end, or give each run "
@@ -74,17 +76,17 @@ CheckpointFolder::CheckpointFolder(std::string path) : path_(std::move(path)), l
   try {
     remove_unfinished();
   } catch (...) {
-    ::close(lock_);
+    platform::close(lock_);
     throw;
   }
 }
 
-CheckpointFolder::~CheckpointFolder() { ::close(lock_); }
+CheckpointFolder::~CheckpointFolder() { platform::close(lock_); }
 
 void CheckpointFolder::remove_unfinished() const {
   const std::regex pattern(R"((epoch-\d+(-step-\d+)?|best)\.safetensors)" + std::string(kTemporaryMark) + R"([\d-]+)");
   for (const std::string& name : names_in(path_)) {
-    if (std::regex_match(name, pattern)) ::unlink((path_ + "/" + name).c_str());
+    if (std::regex_match(name, pattern)) remove(path_ + "/" + name);
   }
 }
 
@@ -122,7 +124,7 @@ void CheckpointFolder::prune(const Place& newest, std::int64_t keep_last) const 
   const auto found = list();
   auto surplus = std::ranges::count_if(found, [&](const auto& one) { return one.first <= newest; }) - keep_last;
   for (const auto& [place, name] : found) {
-    if (surplus-- > 0 || place > newest) ::unlink((path_ + "/" + name).c_str());
+    if (surplus-- > 0 || place > newest) remove(path_ + "/" + name);
   }
 }
 

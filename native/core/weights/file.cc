@@ -1,17 +1,13 @@
 #include "core/weights/file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
 #include "core/error.h"
+#include "platform/file.h"
 
 namespace densenet {
 
@@ -25,36 +21,26 @@ namespace {
 /// A name that no other writer, in this process or another, has at this time.
 std::string temporary_name(const std::string& path) {
   static std::atomic<unsigned> counter{0};
-  return path + kTemporaryMark + std::to_string(::getpid()) + "-" + std::to_string(counter++);
-}
-
-/// Makes a rename in the folder outlast a power cut.
-void synchronize_folder(const std::string& path) {
-  const std::string folder = std::filesystem::absolute(path).parent_path().string();
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;  // some file systems do not open folders; the file itself is safe already
-  ::fsync(descriptor);
-  ::close(descriptor);
+  return path + kTemporaryMark + std::to_string(platform::process_id()) + "-" + std::to_string(counter++);
 }
 
 }  // namespace
 
-InputFile::InputFile(std::string path)
-    : path_(std::move(path)), descriptor_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+InputFile::InputFile(std::string path) : path_(std::move(path)), descriptor_(platform::open_to_read(path_)) {
   if (descriptor_ < 0) fail("open", path_, errno);
-  struct stat status{};
-  if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
-    ::close(descriptor_);
+  const std::int64_t size = platform::size_of(descriptor_);
+  if (size < 0) {
+    platform::close(descriptor_);
     throw Error(code::kFile, path_ + " is not a regular file.");
   }
-  size_ = static_cast<std::uint64_t>(status.st_size);
+  size_ = static_cast<std::uint64_t>(size);
 }
 
-InputFile::~InputFile() { ::close(descriptor_); }
+InputFile::~InputFile() { platform::close(descriptor_); }
 
 void InputFile::read(std::uint64_t offset, std::span<std::byte> target) const {
   while (!target.empty()) {
-    const ssize_t count = ::pread(descriptor_, target.data(), target.size(), static_cast<off_t>(offset));
+    const std::int64_t count = platform::read_at(descriptor_, target.data(), target.size(), offset);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) fail("read", path_, errno);
     if (count == 0) throw Error(code::kFileFormat, path_ + " ends before its tensors do; it was cut short.");
@@ -64,21 +50,19 @@ void InputFile::read(std::uint64_t offset, std::span<std::byte> target) const {
 }
 
 AtomicFile::AtomicFile(std::string path)
-    : path_(std::move(path)),
-      temporary_(temporary_name(path_)),
-      descriptor_(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) {
+    : path_(std::move(path)), temporary_(temporary_name(path_)), descriptor_(platform::create(temporary_)) {
   if (descriptor_ < 0) fail("write", path_, errno);
 }
 
 AtomicFile::~AtomicFile() {
-  if (descriptor_ < 0) return;
   close_descriptor();
-  ::unlink(temporary_.c_str());
+  std::error_code ignored;
+  if (!committed_) std::filesystem::remove(platform::path_of(temporary_), ignored);
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const ssize_t count = ::write(descriptor_, bytes.data(), bytes.size());
+    const std::int64_t count = platform::write(descriptor_, bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) fail("write", path_, errno);
     bytes = bytes.subspan(static_cast<std::size_t>(count));
@@ -86,15 +70,19 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 }
 
 void AtomicFile::commit(const std::function<void(const std::string& temporary)>& verify) {
-  if (::fsync(descriptor_) != 0) fail("write", path_, errno);
+  if (platform::synchronize(descriptor_) != 0) fail("write", path_, errno);
   if (verify) verify(temporary_);
-  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail("replace", path_, errno);
-  close_descriptor();
-  synchronize_folder(path_);
+  close_descriptor();  // Windows renames no open file
+  const std::filesystem::path target = platform::path_of(path_);
+  std::error_code error;
+  std::filesystem::rename(platform::path_of(temporary_), target, error);
+  if (error) throw Error(code::kFile, "cannot replace " + path_ + ": " + error.message() + ".");
+  committed_ = true;
+  platform::synchronize_folder(std::filesystem::absolute(target).parent_path());
 }
 
 void AtomicFile::close_descriptor() noexcept {
-  ::close(descriptor_);
+  if (descriptor_ >= 0) platform::close(descriptor_);
   descriptor_ = -1;
 }
 

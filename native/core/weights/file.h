@@ -55,6 +55,7 @@ class AtomicFile {
   std::string path_;
   std::string temporary_;
   int descriptor_;
+  bool committed_ = false;
 };
 
 }  // namespace densenet

@@ -2,11 +2,12 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
-#include <dlfcn.h>
 
 #include <filesystem>
 
 #include "core/error.h"
+#include "platform/file.h"
+#include "platform/shared_library.h"
 
 namespace densenet::engine::cuda {
 
@@ -199,21 +200,17 @@ void LibraryKernels::product(const at::Tensor& x, const NormVectors& norm, const
 namespace {
 
 KernelLibrary open_library() {
-  Dl_info core{};
-  if (dladdr(reinterpret_cast<const void*>(&kernel_library), &core) == 0 || core.dli_fname == nullptr) {
-    return {.kernels = nullptr, .reason = "the system does not say where the core lies"};
-  }
-  const std::filesystem::path path = std::filesystem::path(core.dli_fname).replace_filename("densenet_cuda_kernels.so");
+  const std::string core = platform::library_of(reinterpret_cast<const void*>(&kernel_library));
+  if (core.empty()) return {.kernels = nullptr, .reason = "the system does not say where the core lies"};
+  const std::filesystem::path path = platform::path_of(core).replace_filename("densenet_cuda_kernels.so");
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) {
     return {.kernels = nullptr, .reason = path.string() + " was not built (it needs nvcc and a CUDA libtorch)"};
   }
-  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  if (handle == nullptr) {
-    const char* reason = dlerror();  // NOLINT(concurrency-mt-unsafe): kept per thread
-    return {.kernels = nullptr, .reason = reason == nullptr ? "the system's loader gave no reason" : reason};
-  }
-  const auto table_of = reinterpret_cast<const DensenetKernels* (*)()>(dlsym(handle, "densenet_cuda_kernels"));
+  const platform::Opened opened = platform::open_library(path.string());
+  if (opened.library == nullptr) return {.kernels = nullptr, .reason = opened.reason};
+  const auto table_of = reinterpret_cast<const DensenetKernels* (*)()>(
+      platform::find_symbol(opened.library, "densenet_cuda_kernels"));
   const DensenetKernels* table = table_of == nullptr ? nullptr : table_of();
   if (table == nullptr || table->version != kDensenetKernelsVersion) {
     return {.kernels = nullptr, .reason = path.string() + " belongs to another version of this package"};
