@@ -128,14 +128,10 @@ async function buildNative(libtorch, tools, force, folder = 'build') {
       const args = ['-O', folder, ...settings, ...toolset];
       // Always: cmake-js configures a new folder only, and what lies there may be for another libtorch.
       await runNode([cmakeJs, 'configure', ...args], path.join(root, folder, 'configure.log'), () => undefined);
-      await runNode(
-        [cmakeJs, 'build', ...args, '-p', String(jobs)],
-        path.join(root, folder, 'build.log'),
-        (line) => {
-          const progress = /^\s*\[\s*(\d+)(?:\/(\d+)\]|%\])/.exec(line);
-          if (progress) update(progress[2] ? `${progress[1]} of ${progress[2]}` : `${progress[1]} %`);
-        },
-      );
+      await runNode([cmakeJs, 'build', ...args, '-p', String(jobs)], path.join(root, folder, 'build.log'), (line) => {
+        const progress = /^\s*\[\s*(\d+)(?:\/(\d+)\]|%\])/.exec(line);
+        if (progress) update(progress[2] ? `${progress[1]} of ${progress[2]}` : `${progress[1]} %`);
+      });
     },
   );
   await writeStamp(stamp, hash);

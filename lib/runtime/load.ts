@@ -104,10 +104,17 @@ async function checkWhole(files: string[], mend: string): Promise<void> {
 async function partsOf({ path: place }: Libtorch): Promise<string[]> {
   const folder = path.join(place, 'lib');
   const names = await readdir(folder);
-  return names.filter((name) => /^lib(torch|torch_cpu|torch_cuda|c10|c10_cuda|gomp.*)\.so/.test(name)).map((name) => path.join(folder, name));
+  return names
+    .filter((name) => /^lib(torch|torch_cpu|torch_cuda|c10|c10_cuda|gomp.*)\.so/.test(name))
+    .map((name) => path.join(folder, name));
 }
 
-async function open(loaderPath: string, libtorch: Libtorch, cores: Map<string, string>, tried: Attempt[]): Promise<Native> {
+async function open(
+  loaderPath: string,
+  libtorch: Libtorch,
+  cores: Map<string, string>,
+  tried: Attempt[],
+): Promise<Native> {
   const corePath = cores.get(libtorch.version) as string;
   try {
     // The path is known only here, so this cannot be an import.

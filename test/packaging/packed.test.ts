@@ -35,7 +35,11 @@ const use = `
   console.log(epochs[1].train.loss < epochs[0].train.loss, predictions.length);
   await model.dispose();`;
 const programs: [string, string, string][] = [
-  ['require', 'main.cjs', `const { DenseNet, Trainer, datasets } = require('${packageName}');\n(async () => {${use}})();`],
+  [
+    'require',
+    'main.cjs',
+    `const { DenseNet, Trainer, datasets } = require('${packageName}');\n(async () => {${use}})();`,
+  ],
   ['import', 'main.mjs', `import { DenseNet, Trainer, datasets } from '${packageName}';${use}`],
 ];
 
@@ -126,7 +130,10 @@ describe('where no core fits the libtorch', () => {
   const other = () => makeLibtorch(path.join(folder, 'other'), { version: '2.99.1+cpu' });
 
   it('loading names both versions and the one command', async () => {
-    const ended = await runNode([command, 'doctor'], { cwd: installed.home, env: { ...installed.env, LIBTORCH: await other() } });
+    const ended = await runNode([command, 'doctor'], {
+      cwd: installed.home,
+      env: { ...installed.env, LIBTORCH: await other() },
+    });
     expect(ended.code).toBe(1);
     expect(ended.stdout).toContain('libtorch 2.99.1 (cpu)');
     expect(ended.stdout).toContain(`built against libtorch ${installed.libtorch.version}`);
@@ -134,7 +141,10 @@ describe('where no core fits the libtorch', () => {
   });
 
   it('that command says what it lacks where there is no compiler', async () => {
-    const ended = await runNode([command, 'setup'], { cwd: installed.home, env: { ...installed.env, LIBTORCH: await other() } });
+    const ended = await runNode([command, 'setup'], {
+      cwd: installed.home,
+      env: { ...installed.env, LIBTORCH: await other() },
+    });
     expect(ended.code).toBe(1);
     expect(ended.stderr).toMatch(/CMake and a C\+\+ compiler cannot be found, .*\n {2}\S/);
   });
@@ -190,7 +200,9 @@ describe('a broken installation', () => {
     await truncate(core, 500_000);
     const ended = await runNode([command, 'doctor'], { cwd: home, env: installed.env });
     expect(ended).toMatchObject({ code: 1, signal: null });
-    expect(ended.stdout).toMatch(/ERR_ADDON_LOAD: .* was cut short: it has 500000 of at least \d+ bytes\. Install .*again/);
+    expect(ended.stdout).toMatch(
+      /ERR_ADDON_LOAD: .* was cut short: it has 500000 of at least \d+ bytes\. Install .*again/,
+    );
   });
 
   it('whose package is there twice loads both in one process', async () => {
@@ -210,7 +222,11 @@ describe('a broken installation', () => {
 
 test('setup says why it cannot fetch where the cache cannot be written', async () => {
   // Below a file nobody can make a folder, not even who may do everything.
-  const env = { PATH: installed.env.PATH, LIBTORCH: undefined, LIBTORCH_DENSENET_CACHE: path.join(installed.tarball, 'cache') };
+  const env = {
+    PATH: installed.env.PATH,
+    LIBTORCH: undefined,
+    LIBTORCH_DENSENET_CACHE: path.join(installed.tarball, 'cache'),
+  };
   const ended = await runNode([command, 'setup'], { cwd: installed.home, env });
   expect(ended.code).toBe(1);
   expect(ended.stderr).toMatch(/cannot be written \(ENOTDIR\)\. .*LIBTORCH_DENSENET_CACHE .*LIBTORCH/);
@@ -266,7 +282,8 @@ describe('the tarball', () => {
     const prebuilds = inPackage('prebuilds', `${process.platform}-${process.arch}`);
     for (const name of await readdir(prebuilds)) {
       const bytes = await readFile(path.join(prebuilds, name));
-      for (const place of [root, installed.libtorch.path]) expect({ name, place, at: bytes.indexOf(place) }).toEqual({ name, place, at: -1 });
+      for (const place of [root, installed.libtorch.path])
+        expect({ name, place, at: bytes.indexOf(place) }).toEqual({ name, place, at: -1 });
     }
   });
 

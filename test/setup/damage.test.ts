@@ -23,17 +23,20 @@ test('libraries that are whole have no fault', async () => {
   for (const file of found) expect(await findDamage(file)).toBeUndefined();
 });
 
-test.each([6, 63, 64, 500, 4096, 0.5, -64, -1])('a library of which %p bytes are left is named with both sizes', async (left) => {
-  for (const file of await libraries()) {
-    const { size } = await stat(file);
-    const kept = left < 0 ? size + left : left < 1 ? Math.floor(size * left) : left;
-    await copyFile(file, at('cut'));
-    await truncate(at('cut'), kept);
-    const fault = await findDamage(at('cut'));
-    expect(fault).toMatch(new RegExp(`cut was cut short: it has ${kept} of at least \\d+ bytes$`));
-    expect(Number(/(\d+) bytes$/.exec(fault as string)?.[1])).toBeGreaterThan(kept);
-  }
-});
+test.each([6, 63, 64, 500, 4096, 0.5, -64, -1])(
+  'a library of which %p bytes are left is named with both sizes',
+  async (left) => {
+    for (const file of await libraries()) {
+      const { size } = await stat(file);
+      const kept = left < 0 ? size + left : left < 1 ? Math.floor(size * left) : left;
+      await copyFile(file, at('cut'));
+      await truncate(at('cut'), kept);
+      const fault = await findDamage(at('cut'));
+      expect(fault).toMatch(new RegExp(`cut was cut short: it has ${kept} of at least \\d+ bytes$`));
+      expect(Number(/(\d+) bytes$/.exec(fault as string)?.[1])).toBeGreaterThan(kept);
+    }
+  },
+);
 
 test.each([
   ['an empty file', ''],

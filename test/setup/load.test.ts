@@ -239,7 +239,9 @@ describe('a package', () => {
     await truncate(place, 300_000);
     const { code, message } = await failureOf({ LIBTORCH: sound.path }, home());
     expect(code).toBe('ERR_ADDON_LOAD');
-    expect(message).toMatch(new RegExp(`${place} was cut short: it has 300000 of at least \\d+ bytes\\. .*npx densenet setup`));
+    expect(message).toMatch(
+      new RegExp(`${place} was cut short: it has 300000 of at least \\d+ bytes\\. .*npx densenet setup`),
+    );
   });
 
   it('with a loader that was cut short says so', async () => {

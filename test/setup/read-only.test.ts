@@ -19,7 +19,8 @@ beforeEach(async () => {
 afterEach(() => chmod(home(), 0o700));
 
 /** For root, who writes anywhere, a process without that power. */
-const powerless = process.getuid?.() === 0 ? [findCommand('setpriv') ?? 'setpriv', '--bounding-set=-all', '--inh-caps=-all'] : [];
+const powerless =
+  process.getuid?.() === 0 ? [findCommand('setpriv') ?? 'setpriv', '--bounding-set=-all', '--inh-caps=-all'] : [];
 
 /** Runs a program with that home, and nothing in it; what is found beside it stays where it is. */
 function runAtHome(body: string, env: NodeJS.ProcessEnv): { status: number | null; stdout: string; stderr: string } {
