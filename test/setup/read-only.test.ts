@@ -16,7 +16,6 @@ beforeEach(async () => {
   await mkdir(home());
   await chmod(home(), 0o500);
 });
-afterEach(() => chmod(home(), 0o700));
 
 /** For root, who writes anywhere, a process without that power. */
 const powerless =
