@@ -31,11 +31,7 @@ async function lintPackage(tarball) {
   const { formatMessage } = await import('publint/utils');
   const bytes = await readFile(tarball);
   const data = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
-  const { messages, pkg = {} } = await publint({
-    pkgDir: root,
-    pack: { tarball: /** @type {ArrayBuffer} */ (data) },
-    strict: true,
-  });
+  const { messages, pkg = {} } = await publint({ pack: { tarball: /** @type {ArrayBuffer} */ (data) }, strict: true });
   const faults = messages.map((message) => `${message.type}: ${formatMessage(message, pkg)}`);
   if (faults.length > 0) throw new Error(faults.join('\n'));
 }

@@ -23,9 +23,14 @@ const powerless =
 
 /** Runs a program with that home, and nothing in it; what is found beside it stays where it is. */
 function runAtHome(body: string, env: NodeJS.ProcessEnv): { status: number | null; stdout: string; stderr: string } {
-  const [command = '', ...args] = [...powerless, process.execPath, '-e', `${prelude}\n(async () => {\n${body}\n})();`];
+  const program = `${prelude}\n(async () => {\n${body}\n})();`;
+  const own = powerless.length > 0 ? [process.execPath] : [];
   const { LIBTORCH_DENSENET_CACHE: _, XDG_CACHE_HOME: __, ...others } = process.env;
-  const ended = spawnSync(command, args, { cwd: root, env: { ...others, HOME: home(), ...env }, encoding: 'utf8' });
+  const ended = spawnSync(powerless[0] ?? process.execPath, [...powerless.slice(1), ...own, '-e', program], {
+    cwd: root,
+    env: { ...others, HOME: home(), ...env },
+    encoding: 'utf8',
+  });
   if (ended.error) throw ended.error;
   return ended;
 }
@@ -43,7 +48,7 @@ test('loading, training and predicting work where the home cannot be written, an
   expect(await readdir(home())).toEqual([]);
 });
 
-test('fetching libtorch into it says what cannot be written and what to set', async () => {
+test('fetching libtorch into it says what cannot be written and what to set', () => {
   const program = `require('./lib/runtime/fetch').fetchLibtorch().catch(({ code, message }) => console.log(code, message));`;
   const ended = runAtHome(program, {});
   expect(ended.stdout).toBe(
