@@ -1,4 +1,4 @@
-import { access, cp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { access, cp, mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as library from '../../lib';
 import { coreName } from '../../lib/runtime/cores';
@@ -18,6 +18,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const inPackage = (...names: string[]): string => path.join(installed.home, 'node_modules', packageName, ...names);
 const command = path.join('node_modules', '.bin', 'densenet');
+const program = path.join('node_modules', packageName, 'dist', 'cli', 'main.js');
 const clean = { code: 0, signal: null, stderr: '' };
 
 async function runFile(name: string, text: string, home = installed.home): Promise<Ended> {
@@ -47,15 +48,15 @@ test('there is neither a compiler nor CMake nor Python where it was installed an
   expect((await readdir(installed.env.PATH)).sort()).toEqual(['env', 'node', 'sh']);
 });
 
-describe.each(programs)('%s', (_, name, program) => {
+describe.each(programs)('%s', (_, name, text) => {
   it('gives the classes, which train and predict', async () => {
-    expect(await runFile(name, program)).toEqual({ ...clean, stdout: 'true 2\n' });
+    expect(await runFile(name, text)).toEqual({ ...clean, stdout: 'true 2\n' });
   });
 
   it('does so where packages are linked as by pnpm, each beside those that it names', async () => {
     const home = path.join(folder, `linked-${name}`);
     await makeLinkedLayout(installed.home, home);
-    expect(await runFile(name, program, home)).toEqual({ ...clean, stdout: 'true 2\n' });
+    expect(await runFile(name, text, home)).toEqual({ ...clean, stdout: 'true 2\n' });
   });
 });
 
@@ -153,7 +154,7 @@ describe('where no core fits the libtorch', () => {
     const home = await copyApp('building');
     // These headers are empty files, so the compiler soon gives up.
     const env = { LIBTORCH: await other(), LIBTORCH_DENSENET_CACHE: path.join(folder, 'cache') };
-    const ended = await runNode([command, 'setup'], { cwd: home, env });
+    const ended = await runNode([program, 'setup'], { cwd: home, env });
     expect(ended.code).toBe(1);
     expect(ended.stdout).toContain('✘ building the addon against libtorch 2.99.1 (cpu)');
     expect(ended.stderr).toMatch(/error: |fatal error: /);
@@ -168,18 +169,22 @@ describe('where no core fits the libtorch', () => {
     const home = await copyApp('built');
     await rm(path.join(home, 'node_modules', packageName, 'prebuilds'), { recursive: true });
     const env = { LIBTORCH: installed.libtorch.path, LIBTORCH_DENSENET_CACHE: path.join(folder, 'cache') };
-    const ended = await runNode([command, 'setup'], { cwd: home, env });
+    const ended = await runNode([program, 'setup'], { cwd: home, env });
     expect(ended).toMatchObject({ code: 0, stdout: expect.stringContaining('✔ ready: ') as unknown });
-    for (const [, name, program] of programs)
-      expect(await runFile(name, program, home)).toEqual({ ...clean, stdout: 'true 2\n' });
+    for (const [, name, text] of programs)
+      expect(await runFile(name, text, home)).toEqual({ ...clean, stdout: 'true 2\n' });
   },
   1_800_000,
 );
 
-/** A copy of the app whose package may be changed. */
+/** An app like the installed one whose package, a copy, may be changed; the packages that it needs are links. */
 async function copyApp(name: string): Promise<string> {
   const home = path.join(folder, name);
-  await cp(installed.home, home, { recursive: true, verbatimSymlinks: true });
+  const from = path.join(installed.home, 'node_modules');
+  await mkdir(path.join(home, 'node_modules'), { recursive: true });
+  for (const entry of (await readdir(from)).filter((one) => !one.startsWith('.') && one !== packageName))
+    await symlink(path.join(from, entry), path.join(home, 'node_modules', entry));
+  await cp(inPackage(), path.join(home, 'node_modules', packageName), { recursive: true });
   return home;
 }
 
@@ -189,7 +194,7 @@ describe('a broken installation', () => {
   it('whose core is missing says so and names the one command', async () => {
     const home = await copyApp('coreless');
     await rm(path.join(home, 'node_modules', packageName, 'prebuilds', place, coreName(installed.libtorch.version)));
-    const ended = await runNode([command, 'doctor'], { cwd: home, env: installed.env });
+    const ended = await runNode([program, 'doctor'], { cwd: home, env: installed.env });
     expect(ended.code).toBe(1);
     expect(ended.stdout).toMatch(/ERR_ADDON_LOAD: .*holds the loader but no core library\. .*`npx densenet setup`/);
   });
@@ -198,7 +203,7 @@ describe('a broken installation', () => {
     const home = await copyApp('cut');
     const core = path.join(home, 'node_modules', packageName, 'prebuilds', place, coreName(installed.libtorch.version));
     await truncate(core, 500_000);
-    const ended = await runNode([command, 'doctor'], { cwd: home, env: installed.env });
+    const ended = await runNode([program, 'doctor'], { cwd: home, env: installed.env });
     expect(ended).toMatchObject({ code: 1, signal: null });
     expect(ended.stdout).toMatch(
       /ERR_ADDON_LOAD: .* was cut short: it has 500000 of at least \d+ bytes\. Install .*again/,
