@@ -86,8 +86,8 @@ class OpenWork final : public Napi::AsyncWorker {
   std::string other_libtorch_;  // what stands in the way, where something does
 };
 
-/// open(libraries: string[]): Promise<core>. The first library is libtorch's, the last is the core. Where the process has
-/// another libtorch, the error's `otherLibtorch` is its path.
+/// open(libraries: string[]): Promise<core>. The first library is libtorch's, the last is the core. Where the process
+/// has another libtorch, the error's `otherLibtorch` is its path.
 Napi::Value open(const Napi::CallbackInfo& info) {
   const auto list = info[0].As<Napi::Array>();
   std::vector<std::string> libraries;

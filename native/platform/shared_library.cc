@@ -57,7 +57,9 @@ std::string library_of(const void* address) {
 
 namespace {
 
-bool has_name(std::string_view path, const std::string& name) { return path.substr(path.find_last_of('/') + 1) == name; }
+bool has_name(std::string_view path, const std::string& name) {
+  return path.substr(path.find_last_of('/') + 1) == name;
+}
 
 }  // namespace
 
