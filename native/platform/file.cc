@@ -68,7 +68,7 @@ std::int64_t write(int descriptor, const std::byte* bytes, std::size_t size) {
 
 int synchronize(int descriptor) { return _commit(descriptor); }
 
-void synchronize_folder(const std::filesystem::path& /*folder*/) {}  // NTFS keeps a journal of names itself
+int synchronize_folder(const std::filesystem::path& /*folder*/) { return 0; }  // NTFS keeps a journal of names itself
 
 bool lock(int descriptor) {
   OVERLAPPED place{};
@@ -107,11 +107,14 @@ std::int64_t write(int descriptor, const std::byte* bytes, std::size_t size) {
 
 int synchronize(int descriptor) { return ::fsync(descriptor); }
 
-void synchronize_folder(const std::filesystem::path& folder) {
+int synchronize_folder(const std::filesystem::path& folder) {
   const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;  // some file systems do not open folders; the file itself is safe already
-  ::fsync(descriptor);
+  if (descriptor < 0) return errno == EACCES || errno == EPERM ? 0 : -1;  // may be written to and not read
+  const int error = ::fsync(descriptor) == 0 ? 0 : errno;
   ::close(descriptor);
+  if (error == 0 || error == EINVAL || error == ENOTSUP) return 0;  // some file systems synchronize no folders
+  errno = error;
+  return -1;
 }
 
 bool lock(int descriptor) { return ::flock(descriptor, LOCK_EX | LOCK_NB) == 0; }

@@ -34,8 +34,8 @@ std::int64_t write(int descriptor, const std::byte* bytes, std::size_t size);
 /// Until the bytes are on the disk; -1 where that fails.
 int synchronize(int descriptor);
 
-/// Makes a rename in a folder outlast a power cut, where the file system can.
-void synchronize_folder(const std::filesystem::path& folder);
+/// Makes a rename in a folder outlast a power cut, where the file system can; -1 where that fails.
+int synchronize_folder(const std::filesystem::path& folder);
 
 /// Whether the file is this descriptor's alone from now on; the system lets go of it when the process ends, however it
 /// ends. False with `errno` EWOULDBLOCK where another has it.

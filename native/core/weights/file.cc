@@ -78,7 +78,9 @@ void AtomicFile::commit(const std::function<void(const std::string& temporary)>&
   std::filesystem::rename(platform::path_of(temporary_), target, error);
   if (error) throw Error(code::kFile, "cannot replace " + path_ + ": " + error.message() + ".");
   committed_ = true;
-  platform::synchronize_folder(std::filesystem::absolute(target).parent_path());
+  if (platform::synchronize_folder(std::filesystem::absolute(target).parent_path()) != 0) {
+    fail("synchronize the folder of", path_, errno);
+  }
 }
 
 void AtomicFile::close_descriptor() noexcept {
