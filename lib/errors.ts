@@ -101,6 +101,11 @@ export function cannotRead(place: string, error: unknown): DenseNetError {
   );
 }
 
+/** A file that cannot be written, and what the system says of it. */
+export function fileError(file: string, error: unknown): DenseNetError {
+  return new DenseNetError('ERR_FILE', `${file} cannot be written: ${reasonOf(error)}`, { cause: error });
+}
+
 /** Turns what native code or the system threw into a {@link DenseNetError}; one that is already comes back as it is. */
 export function toDenseNetError(error: unknown, fallback: ErrorCode = 'ERR_INTERNAL'): DenseNetError {
   if (isDenseNetError(error)) return error;

@@ -3,6 +3,7 @@ import path from 'node:path';
 import * as datasets from '../data';
 import type { Dataset } from '../data/dataset';
 import { checkTransforms, type Transform } from '../data/transform';
+import { cannotRead } from '../data/faults';
 import * as transforms from '../data/transforms';
 import { DenseNetError } from '../errors';
 import { didYouMean } from '../validate';
@@ -107,7 +108,7 @@ async function openCsv(
 
 /** MNIST's own names, gzipped or not. */
 async function openIdx(folder: string, part: 'train' | 'test'): Promise<Dataset> {
-  const files = await readdir(folder);
+  const files = await namesIn(folder);
   const find = (kind: string): string => {
     const prefix = part === 'train' ? 'train' : 't10k';
     const found = files.find((name) => new RegExp(`^${prefix}-${kind}[-.]idx[13]-ubyte(\\.gz)?$`).test(name));
@@ -116,6 +117,12 @@ async function openIdx(folder: string, part: 'train' | 'test'): Promise<Dataset>
     return path.join(folder, found);
   };
   return datasets.idx(find('images'), find('labels'));
+}
+
+function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch((error: unknown) => {
+    throw cannotRead(folder, error);
+  });
 }
 
 /** What lies at a place, by its names. */
@@ -127,7 +134,7 @@ async function detect(place: string): Promise<NonNullable<DataOptions['type']>> 
       'ERR_FILE',
       `${place} cannot be read: data are "digits", a folder, or a CSV file.${didYouMean(place, ['digits'])}`,
     );
-  const names = await readdir(place);
+  const names = await namesIn(place);
   if (names.includes('data_batch_1.bin') || names.includes('cifar-10-batches-bin')) return 'cifar10';
   if (names.includes('train.bin') || names.includes('cifar-100-binary')) return 'cifar100';
   return names.some((name) => /-idx3-ubyte(\.gz)?$/.test(name)) ? 'idx' : 'folder';

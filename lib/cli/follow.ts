@@ -39,9 +39,19 @@ export async function follow(
 ): Promise<FollowedRun> {
   if (resume) await goOn(trainer, options.epochs, { folder, phase, json });
   const stop = new AbortController();
-  const interrupt = (): void => {
-    if (stop.signal.aborted) process.exit(130);
-    stop.abort();
+  const interrupt = (signal: NodeJS.Signals): void => {
+    if (!stop.signal.aborted) {
+      stop.abort();
+      return;
+    }
+    // By the signal itself: `process.exit` would wait for the step that is going on, which may take minutes.
+    progress?.stop();
+    ignore();
+    process.kill(process.pid, signal);
+  };
+  const ignore = (): void => {
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
   };
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
@@ -62,12 +72,12 @@ export async function follow(
     }
     return { history: await run, interrupted: false };
   } catch (error) {
-    if (!stop.signal.aborted) throw error;
+    // Not whatever fails after a Ctrl-C, such as the last checkpoint on a full disk.
+    if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
     return { history: undefined, interrupted: true };
   } finally {
     progress?.stop();
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
+    ignore();
   }
 }
 

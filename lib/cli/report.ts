@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Command } from 'commander';
 import colors from 'picocolors';
 import { areRows, type Dataset } from '../data/dataset';
-import { DenseNetError } from '../errors';
+import { DenseNetError, fileError } from '../errors';
 import { DenseNet } from '../model/densenet';
 import type { Device } from '../model/run-options';
 import { readRun, takeImages, type RunRecord } from '../report/collect';
@@ -42,7 +42,9 @@ async function report(run: string, { out, pictures, device }: ReportOptions): Pr
   const { validation } = await openData(data, seed ?? 1);
   const page = await renderPage(await compose(record, model, validation, pictures));
   const file = out ?? path.join(run, 'report.html');
-  await writeFile(file, page);
+  await writeFile(file, page).catch((error: unknown) => {
+    throw fileError(file, error);
+  });
   console.log(`${colors.green(file)}: one page, ${Math.round(page.length / 1024)} KB, to open in a browser`);
 }
 

@@ -1,10 +1,11 @@
 import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { DenseNetError, reasonOf } from '../errors';
+import { DenseNetError, fileError, reasonOf } from '../errors';
 import { runtimeInfo } from '../runtime/info';
 import type { RunPlace, TrainingEvent } from '../training/events';
 import { isBefore, isRunStart, rewindLog } from '../training/rewind';
+import { writeWhole } from './write-whole';
 
 /** Where a run's checkpoints lie; with a phase, those of that phase. */
 export function checkpointsOf(folder: string, phase = ''): string {
@@ -80,7 +81,7 @@ export class RunFolder {
       await rm(run.tensorBoard(), { recursive: true, force: true });
       await run.write('config.json', config);
       await run.write('run.json', await describeRun(device));
-      await writeFile(run.file('log.jsonl'), '');
+      await writeWhole(run.file('log.jsonl'), '');
     } catch (error) {
       run.close();
       if (error instanceof DenseNetError) throw error;
@@ -114,7 +115,9 @@ export class RunFolder {
   async rewind(place: RunPlace, phase?: string): Promise<void> {
     await rewindLog(this.file('log.jsonl'), (records) =>
       records.filter((record) => record['phase'] !== phase || isBefore(record, place)),
-    );
+    ).catch((error: unknown) => {
+      throw fileError(this.file('log.jsonl'), error);
+    });
     // TensorBoard itself drops what it has of later steps, where a run goes on in the middle.
     if (isRunStart(place)) return rm(this.tensorBoard(phase), { recursive: true, force: true });
     const { resumed = [], ...run } = await readRun(this.file('run.json'));
@@ -130,7 +133,7 @@ export class RunFolder {
         process.once('exit', () => this.close());
         return;
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw fileError(this.#lock, error);
         const owner = Number(readFileSync(this.#lock, 'utf8'));
         if (isAlive(owner))
           throw new DenseNetError(
@@ -144,6 +147,18 @@ export class RunFolder {
     throw new DenseNetError('ERR_LOCKED', `${this.path} is in use by another run.`);
   }
 
+  /** Takes away the checkpoints of a run that has left its weights. */
+  async dropCheckpoints(): Promise<void> {
+    const checkpoints = checkpointsOf(this.path);
+    await rm(checkpoints, { recursive: true, force: true }).catch((error: unknown) => {
+      throw new DenseNetError(
+        'ERR_FILE',
+        `${checkpoints} cannot be removed: ${reasonOf(error)} The run itself has ended well; remove it by hand.`,
+        { cause: error },
+      );
+    });
+  }
+
   file(name: string): string {
     return path.join(this.path, name);
   }
@@ -154,17 +169,26 @@ export class RunFolder {
   }
 
   async write(name: string, content: object): Promise<void> {
-    await writeFile(this.file(name), `${JSON.stringify(content, undefined, 2)}\n`);
+    await writeWhole(this.file(name), `${JSON.stringify(content, undefined, 2)}\n`);
   }
 
   /** Adds an event to the log; synchronously, so that a process that ends loses none. */
   log(event: TrainingEvent & { phase?: string }): void {
-    appendFileSync(this.file('log.jsonl'), `${JSON.stringify(event)}\n`);
+    try {
+      appendFileSync(this.file('log.jsonl'), `${JSON.stringify(event)}\n`);
+    } catch (error) {
+      throw fileError(this.file('log.jsonl'), error);
+    }
   }
 
   close(): void {
-    if (this.#locked) rmSync(this.#lock, { force: true });
+    if (!this.#locked) return;
     this.#locked = false;
+    try {
+      rmSync(this.#lock, { force: true });
+    } catch {
+      // It stays as that of a process that is no more, which the next run takes.
+    }
   }
 }
 

@@ -1,7 +1,7 @@
-import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import colors from 'picocolors';
+import { fileError } from '../errors';
 import { areRows, type ArrayDataset, type Dataset } from '../data/dataset';
 import { DenseNet, type CreateOptions } from '../model/densenet';
 import { variantNames, type Variant } from '../model/variants';
@@ -23,7 +23,7 @@ import {
 import { augmentHelp, openData, toDataOptions, toTransforms, type DataFlags, type DataOptions } from './data';
 import { follow } from './follow';
 import { defaultRecipe, digitsRecipe } from './recipe';
-import { checkpointsOf, RunFolder } from './run-folder';
+import { RunFolder } from './run-folder';
 import { settle, type RunOptions } from './settle';
 import { count, duration, percent, printTable } from './terminal';
 
@@ -135,9 +135,9 @@ async function run(model: DenseNet, training: Training, options: TrainOptions): 
   // What was evaluated: the averages, where there are any.
   await trainer.saveWeights(weights);
   await folder.write('summary.json', { interrupted, seconds: history?.seconds, test: evaluation });
-  // An interrupted run has them to go on from; a whole one has its weights.
-  if (!interrupted) await rm(checkpointsOf(folder.path), { recursive: true });
   const sample = digits ? await saveSample(validation as ArrayDataset, folder.file('sample.png')) : undefined;
+  // What is left of an interrupted run is there to go on from; a whole one has its weights.
+  if (!interrupted) await folder.dropCheckpoints();
   if (json) {
     const { loss, top1, size } = evaluation;
     const made = { weights, ...(sample && { sample: sample.file }) };
@@ -200,7 +200,10 @@ async function saveSample(testSet: ArrayDataset, file: string): Promise<Sample> 
   await sharp(pixels, { raw: { width, height, channels: 1 } })
     .resize(width * 16, height * 16, { kernel: 'nearest' })
     .png()
-    .toFile(file);
+    .toFile(file)
+    .catch((error: unknown) => {
+      throw fileError(file, error);
+    });
   return { file, label: testSet.classes[testSet.labels[place] as number] as string };
 }
 

@@ -1,4 +1,4 @@
-import { toDenseNetError, DenseNetError } from '../errors';
+import { DenseNetError } from '../errors';
 import { didYouMean, invalidArgument, show } from '../validate';
 import {
   EventBuffer,
@@ -146,10 +146,4 @@ export async function withCallbacks(
   // eslint-disable-next-line @typescript-eslint/only-throw-error
   if (failed !== undefined) throw failed.reason;
   return outcome.history;
-}
-
-/** What a follower of this package's own throws, as the error of the run. */
-export function fileError(file: string, error: unknown): DenseNetError {
-  const { message } = toDenseNetError(error);
-  return new DenseNetError('ERR_FILE', `${file} cannot be written: ${message}`, { cause: error });
 }

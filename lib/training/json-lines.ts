@@ -1,8 +1,8 @@
 import { appendFile, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { checkBoolean, checkOptions, checkPath } from '../validate';
-import { toDenseNetError } from '../errors';
-import { fileError, type TrainingCallback } from './callbacks';
+import { fileError, toDenseNetError } from '../errors';
+import type { TrainingCallback } from './callbacks';
 import type { RunPlace } from './events';
 import { isBefore, isRunStart, rewindLog, runStart, type LogRecord } from './rewind';
 

@@ -1,8 +1,9 @@
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { fileError } from '../errors';
 import { checkPath } from '../validate';
-import { fileError, type TrainingCallback } from './callbacks';
+import type { TrainingCallback } from './callbacks';
 import { restartRecord, scalarRecord, versionRecord } from './event-file';
 import type { Metrics, RunPlace } from './events';
 import { isRunStart, runStart } from './rewind';
@@ -29,6 +30,8 @@ export function tensorBoard(folder: string): TrainingCallback {
     try {
       await work();
     } catch (error) {
+      // A callback that has failed is not called again, so nobody else would close it.
+      await file?.close().catch(() => undefined);
       throw fileError(target, error);
     }
   };

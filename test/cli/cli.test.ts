@@ -122,7 +122,9 @@ describe('train', () => {
         },
       },
     );
-    expect({ code, signal }).toEqual({ code: 130, signal: null });
+    // By one of the two signals itself, which shells show as 130 or 143: nothing waits for the step that is going on.
+    expect(code).toBeNull();
+    expect(['SIGINT', 'SIGTERM']).toContain(signal);
   });
 
   it('the same seed gives the same weights', async () => {
