@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import colors from 'picocolors';
@@ -14,7 +13,7 @@ import { pretrainedNames, type PretrainedName } from '../weights/hub';
 import { dataOption, deviceOption, jsonOption, pictureOptions, positiveNumber, wholeNumber } from './arguments';
 import { augmentHelp, openData, toDataOptions, toTransforms, type DataFlags } from './data';
 import { follow } from './follow';
-import { checkpointsOf, hasCheckpoints, RunFolder } from './run-folder';
+import { hasCheckpoints, RunFolder } from './run-folder';
 import { settle, type RunOptions } from './settle';
 import { count, duration, percent, printTable } from './terminal';
 
@@ -133,7 +132,7 @@ async function tune(model: DenseNet, tuning: Tuning, options: FinetuneOptions): 
   const seconds = (performance.now() - started) / 1000;
   await folder.write('summary.json', { interrupted, seconds, test: evaluation });
   // An interrupted run has them to go on from; a whole one has its weights.
-  if (!interrupted) await rm(checkpointsOf(folder.path), { recursive: true, force: true });
+  if (!interrupted) await folder.dropCheckpoints();
   if (options.json) {
     console.log(JSON.stringify({ type: 'result', test: { loss, top1, size }, seconds, interrupted, weights }));
   } else {
