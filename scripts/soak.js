@@ -1,56 +1,81 @@
 'use strict';
 
 /**
- * `npm run soak -- kill [--times 1000] [--seed 1]`: kills training processes while they save, see test/soak/kill.ts.
- * `npm run soak -- flips [--times 10000]`: flips single bits of a checkpoint. The tests do ten and 500. The exit status is
- * 1 when anything was lost, or not noticed.
+ * `npm run soak` lists the checks of docs/reliability.md; `npm run soak -- NAME` does one, and `npm run soak -- all` all, in
+ * their long dose. `--times N` and `--seed S` change it (`--share 0.01` that of all), `--json FILE` adds the figures to a
+ * file. The tests do a small dose of each. The exit status is 1 when anything is not as it should be.
  */
 
 const { parseArgs } = require('node:util');
+const { addRun } = require('./reliability');
 const { runScript, step } = require('./report');
 const { setup } = require('./setup');
 
-/** @typedef {{ times: number, seed: number }} Dose */
+/** @typedef {import('../test/soak/check').Check} Check */
 
 /**
- * Each returns its faults.
- *
- * @type {Record<string, (dose: Dose) => Promise<string[]>>}
+ * @param {Check} check
+ * @param {number} times
+ * @param {number} seed
  */
-const checks = {
-  async kill({ times, seed }) {
-    const { killWhileSaving } = require('../test/soak/kill');
-    const { faults } = await step(
-      'killing training while it saves',
-      (update) =>
-        killWhileSaving(/** @type {any} */ (require('..')), times, seed, (/** @type {number} */ done) =>
-          update(`${done} of ${times}`),
-        ),
-      ({ kills, unfinished, ended }) =>
-        `${kills} kills, ${unfinished} of them in the middle of a file, ${ended} runs ended`,
-    );
-    return faults;
-  },
-  async flips({ times, seed }) {
-    const { flipBits } = require('../test/soak/flips');
-    return step('flipping single bits', () => flipBits(/** @type {any} */ (require('..')), times, seed));
-  },
-};
+async function run(check, times, seed) {
+  const started = performance.now();
+  const { done, faults, figures } = await step(
+    `${check.name}, ${times.toLocaleString('en-US')} ${check.unit}`,
+    (update) =>
+      check.run(/** @type {any} */ (require('..')), {
+        times,
+        seed,
+        progress: (count) => update(`${count} of ${times}`),
+      }),
+    (outcome) =>
+      Object.entries({ ...outcome.figures, faults: outcome.faults.length })
+        .map(([name, value]) => `${name} ${value}`)
+        .join('; '),
+  );
+  for (const fault of faults.slice(0, 20)) console.log(`  ${fault}`);
+  return { done, faults, figures, seconds: (performance.now() - started) / 1000 };
+}
 
 async function soak() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { times: { type: 'string' }, seed: { type: 'string', default: '1' } },
+    options: {
+      times: { type: 'string' },
+      seed: { type: 'string', default: '1' },
+      share: { type: 'string', default: '1' },
+      json: { type: 'string' },
+    },
   });
-  const check = checks[positionals.join()];
-  if (check === undefined) throw new Error('Say what to do: npm run soak -- kill, or npm run soak -- flips');
-  const times = Number(values.times ?? (positionals[0] === 'kill' ? 1000 : 10_000));
-  await setup();
   require('../test/typescript');
-  const faults = await check({ times, seed: Number(values.seed) });
-  for (const fault of faults.slice(0, 20)) console.log(`  ${fault}`);
-  console.log(`\n${times - faults.length} passed, ${faults.length} failed`);
-  process.exitCode = faults.length === 0 && times > 0 ? 0 : 1;
+  /** @type {{ checks: readonly Check[] }} */
+  const { checks } = require('../test/soak/checks');
+  const name = positionals.join(' ');
+  if (name === '') {
+    for (const { name: one, about, times, unit } of checks)
+      console.log(`${one.padEnd(13)} ${about} (${times.toLocaleString('en-US')} ${unit})`);
+    return;
+  }
+  const chosen = checks.filter((check) => name === 'all' || check.name === name);
+  if (chosen.length === 0)
+    throw new Error(
+      `There is no check ${JSON.stringify(name)}: give one of ${checks.map((one) => one.name).join(', ')}, or all.`,
+    );
+  const [seed, share] = [Number(values.seed), Number(values.share)];
+  const given = values.times === undefined ? undefined : Number(values.times);
+  for (const [option, value] of Object.entries({ times: given ?? 1, seed: seed + 1, share: share * 1e6 }))
+    if (!(value >= 1)) throw new Error(`--${option} must be a number above 0.`);
+  await setup();
+  let [passed, failed] = [0, 0];
+  for (const check of chosen) {
+    const times = given ?? Math.ceil(check.times * share);
+    const outcome = await run(check, times, seed);
+    passed += Math.max(0, outcome.done - outcome.faults.length);
+    failed += outcome.faults.length;
+    if (values.json !== undefined) await addRun(values.json, check, { ...outcome, times, seed });
+  }
+  console.log(`\n${passed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 }
 
 runScript(soak);

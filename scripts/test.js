@@ -16,22 +16,35 @@ const { root, runInherited, setup } = require('./setup');
  * @property {number} numRuntimeErrorTestSuites Files that failed before their tests could run.
  */
 
-async function test() {
-  await setup();
+/**
+ * Runs jest, and counts.
+ *
+ * @param {string[]} args
+ */
+async function runTests(args) {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'densenet-test-'));
   try {
     const results = path.join(folder, 'results.json');
     const jest = path.join(root, 'node_modules', 'jest', 'bin', 'jest.js');
     // With --json jest prints the results to stdout too, its report goes to stderr.
-    const code = await runInherited([jest, '--json', `--outputFile=${results}`, ...process.argv.slice(2)], 'ignore');
+    const code = await runInherited([jest, '--json', `--outputFile=${results}`, ...args], 'ignore');
     const count = /** @type {Count} */ (JSON.parse(await readFile(results, 'utf8')));
     const failed = count.numFailedTests + count.numRuntimeErrorTestSuites;
     const skipped = count.numPendingTests > 0 ? `, ${count.numPendingTests} skipped` : '';
-    console.log(`\n${count.numPassedTests} passed, ${failed} failed${skipped}`);
-    process.exitCode = code === 0 && failed === 0 && count.numPassedTests > 0 ? 0 : 1;
+    // Jest may fail for another reason than a test.
+    return { passed: count.numPassedTests, failed: failed > 0 || code === 0 ? failed : 1, skipped };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-runScript(test);
+async function test() {
+  await setup();
+  const { passed, failed, skipped } = await runTests(process.argv.slice(2));
+  console.log(`\n${passed} passed, ${failed} failed${skipped}`);
+  process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+}
+
+module.exports = { runTests };
+
+if (require.main === module) runScript(test);

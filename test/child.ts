@@ -17,16 +17,20 @@ export interface ChildOptions {
   cwd?: string;
   /** Called with all of stdout so far, to react to what the process says. */
   onOutput?: (stdout: string, kill: (signal: NodeJS.Signals) => void) => void;
+  /** Called when it has been started. */
+  onStart?: (kill: (signal: NodeJS.Signals) => void) => void;
 }
 
 /** Runs Node to its end. */
-export function runNode(args: string[], { env, cwd = root, onOutput }: ChildOptions = {}): Promise<Ended> {
+export function runNode(args: string[], { env, cwd = root, onOutput, onStart }: ChildOptions = {}): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { cwd, env: { ...process.env, NO_COLOR: '1', ...env } });
+    const kill = (signal: NodeJS.Signals): void => void child.kill(signal);
+    child.on('spawn', () => onStart?.(kill));
     let [stdout, stderr] = ['', ''];
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
-      onOutput?.(stdout, (signal) => child.kill(signal));
+      onOutput?.(stdout, kill);
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     child.on('error', reject);

@@ -2,7 +2,7 @@ import { mkdtemp, open, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { isDenseNetError } from '../../lib/errors';
-import { randomNumbers, type Package } from './kill';
+import { randomNumbers, type Package } from './check';
 
 /** Flips a bit of a byte, counted from the end when below 0. */
 export async function flip(file: string, at: number, bit = 0): Promise<void> {

@@ -1,8 +1,9 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import type { DenseNet, Trainer } from '../../lib';
+import type { Trainer } from '../../lib';
 import { runProgram } from '../child';
+import { randomNumbers, type Package } from './check';
 
 /** What became of many kills. */
 export interface KillResult {
@@ -12,12 +13,6 @@ export interface KillResult {
   /** Kills that left a file that was being written. */
   unfinished: number;
   faults: string[];
-}
-
-/** The part of the package that the checks need; a script has it compiled, a test as source. */
-export interface Package {
-  DenseNet: typeof DenseNet;
-  Trainer: typeof Trainer;
 }
 
 /** Large enough that half of the time goes into writing. */
@@ -132,10 +127,4 @@ function order(name: string): string {
 
 function endOf(output: string): string | undefined {
   return /ended ([0-9a-f]{64})/.exec(output)?.[1];
-}
-
-/** Numbers from 0 to below 1, by a linear congruential generator. */
-export function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0) / 2 ** 32;
 }

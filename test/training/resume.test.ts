@@ -1,14 +1,8 @@
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import {
-  Trainer,
-  transforms,
-  type FitOptions,
-  type OptimizerOptions,
-  type ScheduleOptions,
-  type TrainerOptions,
-} from '../../lib';
+import { Trainer, transforms, type FitOptions, type TrainerOptions } from '../../lib';
+import { averages, everything, optimizers, precisions, schedules } from '../soak/resume';
 import { tinyDataset } from '../tiny';
 import { fingerprint, modelMaker } from '../unit/support';
 
@@ -18,27 +12,6 @@ let folder: string;
 beforeEach(async () => (folder = await mkdtemp(path.join(os.tmpdir(), 'densenet-resume-'))));
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-const optimizers: Record<string, OptimizerOptions> = {
-  sgd: { type: 'sgd', lr: 0.05, momentum: 0.9, nesterov: true, weightDecay: 0.01 },
-  adam: { type: 'adam', lr: 0.01, amsgrad: true, layerDecay: 0.5 },
-  adamw: { type: 'adamw', lr: 0.01, decayNormsAndBiases: false },
-  rmsprop: { type: 'rmsprop', lr: 0.002, momentum: 0.5, centered: true, eps: 1e-3 },
-};
-const schedules: ScheduleOptions[] = [
-  { type: 'constant', warmup: { length: 2, type: 'constant' } },
-  { type: 'step', stepSize: 1 },
-  { type: 'multistep', milestones: [4], interval: 'step' },
-  { type: 'exponential', gamma: 0.9, interval: 'step' },
-  { type: 'cosine', warmup: 1 },
-  { type: 'cosineRestarts', period: 4, interval: 'step' },
-  { type: 'onecycle' },
-  { type: 'polynomial', interval: 'step', warmup: 3 },
-  { type: 'plateau', patience: 0, threshold: 1, gamma: 0.5 },
-];
-const averages: Partial<TrainerOptions>[] = [{}, { ema: 0.9 }, { swa: { from: 2, lr: 0.01 } }];
-
-/** Dropout, augmentation, mixing and several batches a step: whatever draws or counts. */
-const everything = { mixup: 0.3, cutmix: 1, accumulate: 2, clipGradNorm: 1, labelSmoothing: 0.1, seed: 3 } as const;
 const plan = (): FitOptions => ({
   epochs: 3,
   batchSize: 3,
@@ -67,7 +40,6 @@ async function resumed(options: TrainerOptions, checkpoint: string): Promise<Buf
   return readFile(file);
 }
 
-const precisions = ['fp32', 'bf16', 'fp16'] as const;
 const matrix = Object.entries(optimizers).flatMap(([name, optimizer]) =>
   precisions.map((precision) => [name, precision, optimizer] as const),
 );
