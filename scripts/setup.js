@@ -113,13 +113,15 @@ async function installBuildPackages() {
 /**
  * A libtorch that an addon which is already here fits; fetched where there is no libtorch at all.
  *
- * @returns {Promise<Libtorch | undefined>}
+ * @returns {Promise<Libtorch | undefined>} Nothing where an addon is to be built.
  */
 async function findFitting() {
   const cores = await findCores(root);
   for (const [version, core] of cores) if (await findDamage(core)) cores.delete(version);
   if (cores.size === 0) return undefined;
   const { libtorch, mismatched } = await locateLibtorch({ accept: (version) => cores.has(version) });
+  // What was installed on purpose is what to build for.
+  if (mismatched.some(({ source }) => source === 'installed')) return undefined;
   if (libtorch || mismatched.length > 0 || process.env['LIBTORCH'] || !cores.has(pinnedVersion)) return libtorch;
   return findOrFetchLibtorch();
 }
@@ -202,6 +204,6 @@ function runInherited(args, stdout = 'inherit') {
   });
 }
 
-module.exports = { buildAll, root, runInherited, runNpm, setup };
+module.exports = { buildAll, findFitting, root, runInherited, runNpm, setup };
 
 if (require.main === module) runScript(setup);

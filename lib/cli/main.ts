@@ -5,6 +5,7 @@ import { toDenseNetError } from '../errors';
 import { doctorCommand } from './doctor';
 import { evaluateCommand } from './evaluate';
 import { finetuneCommand } from './finetune';
+import { installLibtorchCommand } from './install-libtorch';
 import { predictCommand } from './predict';
 import { reportCommand } from './report';
 import { setupCommand } from './setup';
@@ -26,7 +27,8 @@ const program = new Command('densenet')
   .addCommand(evaluateCommand())
   .addCommand(summaryCommand())
   .addCommand(doctorCommand())
-  .addCommand(setupCommand());
+  .addCommand(setupCommand())
+  .addCommand(installLibtorchCommand());
 
 // A reader that has seen enough, such as `head`, is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

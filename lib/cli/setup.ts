@@ -9,7 +9,8 @@ export function setupCommand(): Command {
       'after',
       `
 libtorch is looked for in LIBTORCH, the user's cache and the torch of the Python on the PATH; where there is none, the
-CPU build is fetched into the cache (about 190 MB). Building needs a C++ compiler and CMake. A second run does nothing.
+CPU build is fetched into the cache (about 190 MB). A CUDA build is installed by densenet install-libtorch beforehand.
+Building needs a C++ compiler and CMake. A second run does nothing.
 
 Examples:
   $ densenet setup

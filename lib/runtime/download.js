@@ -21,7 +21,8 @@ const MOST_BYTES = 8_000_000_000;
  * @property {string} url
  * @property {string} file Where the file goes, once it is whole and right.
  * @property {string} [kept] Where an unfinished download lies between two calls; default `FILE.part`.
- * @property {string} sha256 Of the whole file, in hexadecimal; or how it begins, where no more is known.
+ * @property {string} [sha256] Of the whole file, in hexadecimal; or how it begins, where no more is known. Where nothing is
+ *   known at all, whoever reads the file must notice that it is another one.
  * @property {AbortSignal} [signal] Ends the download; what has arrived is kept.
  * @property {NodeJS.ProcessEnv} [env] For HTTPS_PROXY, HTTP_PROXY and NO_PROXY; default `process.env`.
  * @property {(done: number, total: number | undefined) => void} [progress] Bytes.
@@ -49,18 +50,19 @@ function downloadError(message, { final = false, cause } = {}) {
  */
 async function download(options) {
   const { url, file, sha256, kept = `${file}.part` } = options;
-  if (!/^[0-9a-f]{8,64}$/.test(sha256)) throw new Error(`${sha256} is no SHA-256, nor the beginning of one`);
+  if (sha256 !== undefined && !/^[0-9a-f]{8,64}$/.test(sha256))
+    throw new Error(`${sha256} is no SHA-256, nor the beginning of one`);
   const part = await claimPart(kept);
   try {
     const resumed = await receiveAll(options, part);
-    let found = await hashOf(part);
-    if (!found.startsWith(sha256) && resumed) {
+    let found = sha256 === undefined ? '' : await hashOf(part);
+    if (sha256 !== undefined && !found.startsWith(sha256) && resumed) {
       // What lay here may have been of another file: once more, from the start.
       await rm(part);
       await receiveAll(options, part);
       found = await hashOf(part);
     }
-    if (!found.startsWith(sha256)) {
+    if (sha256 !== undefined && !found.startsWith(sha256)) {
       await rm(part);
       throw downloadError(
         `${url} is not the file that was expected: its SHA-256 is ${found}, and it must ` +
@@ -91,7 +93,11 @@ async function receiveAll(options, part) {
       return resumed;
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      const fault = /** @type {Error & { final?: boolean }} */ (error);
+      const fault = /** @type {Error & { final?: boolean, code?: string }} */ (error);
+      if (fault.code === 'ENOSPC')
+        throw downloadError(`the disk is full (${fault.message}). Make room and run it again to go on from here.`, {
+          cause: error,
+        });
       if (fault.final) throw downloadError(`${url}: ${fault.message}`, { cause: error });
       if (attempt === tries)
         throw downloadError(`${url}: ${fault.message}. ${tries} of ${tries} tries; run it again to go on from here.`, {
@@ -123,7 +129,7 @@ async function receive(options, part) {
   const { url, env = process.env, progress, signal, stallMs = 30_000, limit = MOST_BYTES } = options;
   signal?.throwIfAborted();
   const have = await sizeOf(part);
-  const response = await request(new URL(url), have, env, stallMs);
+  const response = await request(new URL(url), { start: have, env, stallMs });
   const status = response.statusCode ?? 0;
   if (status === 416) {
     // The server has nothing beyond what is here; the hash decides whether that is the whole file.
@@ -163,16 +169,16 @@ async function receive(options, part) {
 }
 
 /**
- * The response to a GET, behind redirects and a proxy.
+ * The response to a request, behind redirects and a proxy.
  *
  * @param {URL} url
- * @param {number} start First byte that is wanted.
- * @param {NodeJS.ProcessEnv} env
- * @param {number} stallMs
+ * @param {{ start: number, env: NodeJS.ProcessEnv, stallMs: number, method?: string }} options `start`: the first byte
+ *   that is wanted.
  * @param {number} [redirects]
  * @returns {Promise<http.IncomingMessage>}
  */
-async function request(url, start, env, stallMs, redirects = 0) {
+async function request(url, options, redirects = 0) {
+  const { start, env, stallMs, method = 'GET' } = options;
   const headers = { 'user-agent': 'libtorch-densenet', ...(start > 0 ? { range: `bytes=${start}-` } : {}) };
   const route = await connect(url, env, stallMs);
   const response = await new Promise(
@@ -180,7 +186,7 @@ async function request(url, start, env, stallMs, redirects = 0) {
       const client = route.secure ? https : http;
       /** @type {http.IncomingMessage | undefined} */
       let answer;
-      const call = client.get({ ...route.options, headers: { ...headers, ...route.headers } }, (found) => {
+      const call = client.request({ ...route.options, method, headers: { ...headers, ...route.headers } }, (found) => {
         answer = found;
         resolve(found);
       });
@@ -189,6 +195,7 @@ async function request(url, start, env, stallMs, redirects = 0) {
         (answer ?? call).destroy(downloadError(`the server was silent for ${stallMs / 1000} s`)),
       );
       call.on('error', reject);
+      call.end();
     },
   );
   const location = response.headers.location;
@@ -198,7 +205,25 @@ async function request(url, start, env, stallMs, redirects = 0) {
   const next = new URL(location, url);
   if (url.protocol === 'https:' && next.protocol !== 'https:')
     throw downloadError(`the server redirects from https to ${next.protocol}`, { final: true });
-  return request(next, start, env, stallMs, redirects + 1);
+  return request(next, options, redirects + 1);
+}
+
+/**
+ * Asks a server how long a file is.
+ *
+ * @param {string} url
+ * @param {{ env?: NodeJS.ProcessEnv, stallMs?: number }} [options] See DownloadOptions.
+ * @returns {Promise<number | undefined>} Bytes; nothing where the server cannot be reached or does not say.
+ */
+async function lengthOf(url, { env = process.env, stallMs = 10_000 } = {}) {
+  try {
+    const response = await request(new URL(url), { start: 0, env, stallMs, method: 'HEAD' });
+    response.resume();
+    const length = Number(response.headers['content-length']);
+    return response.statusCode === 200 && length > 0 ? length : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -291,4 +316,4 @@ async function hashOf(file) {
   return hash.digest('hex');
 }
 
-module.exports = { download, downloadError, hashOf };
+module.exports = { download, downloadError, hashOf, lengthOf };

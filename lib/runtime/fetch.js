@@ -18,8 +18,9 @@ const { makeCacheFolder } = require('./writable');
 /** The version that is fetched where none is there. */
 const pinnedVersion = '2.13.0';
 
-const wheelIndex = 'https://download.pytorch.org/whl/cpu';
-const archiveHost = 'https://download.pytorch.org/libtorch/cpu/';
+/** PyTorch's own server: `whl/BUILD` is an index of wheels, `libtorch/BUILD` has archives. */
+const host = 'https://download.pytorch.org';
+const wheelIndex = `${host}/whl/cpu`;
 
 /**
  * The official archives, by platform, architecture and version.
@@ -33,6 +34,21 @@ const archives = {
     bytes: 126_385_248,
   },
 };
+
+/**
+ * The official archive of a build.
+ *
+ * @param {string} version
+ * @param {string} build `cpu`, `cu130`, …
+ * @returns {{ url: string, sha256?: string, bytes?: number } | undefined} Without a SHA-256 where nobody has noted it;
+ *   nothing where there is no such archive.
+ */
+function archiveFor(version, build) {
+  const known = build === 'cpu' ? archives[`${process.platform}-${process.arch}-${version}`] : undefined;
+  if (known) return { url: `${host}/libtorch/cpu/${known.name}`, sha256: known.sha256, bytes: known.bytes };
+  if (process.platform !== 'linux' || process.arch !== 'x64') return undefined;
+  return { url: `${host}/libtorch/${build}/libtorch-shared-with-deps-${version}%2B${build}.zip` };
+}
 
 /**
  * What the addon needs of a wheel: libraries, headers, and the files that say what it is. The program runs under
@@ -187,9 +203,9 @@ async function fromWheel(python, version, work, env, report) {
 async function fromArchive(options, version, work) {
   const { env = process.env, report = () => undefined, progress, stallMs, backoffMs } = options;
   const key = `${process.platform}-${process.arch}-${version}`;
-  const archive = archives[key];
+  const archive = archiveFor(version, 'cpu');
   const sha256 = options.pin?.sha256 ?? archive?.sha256;
-  const url = options.archiveUrl ?? (archive && archiveHost + archive.name);
+  const url = options.archiveUrl ?? archive?.url;
   if (!sha256 || !url)
     throw downloadError(
       `no official archive is known for ${key}, so it could not be checked. Install Python with pip, or set LIBTORCH to a folder that holds libtorch.`,
@@ -221,11 +237,12 @@ async function fromArchive(options, version, work) {
  * @param {string[]} args
  * @param {NodeJS.ProcessEnv} env
  * @param {string} [cwd]
+ * @param {AbortSignal} [signal] Ends it.
  * @returns {Promise<{ code: number | null, output: string }>} `code` is null when it could not run.
  */
-function runCommand(command, args, env, cwd) {
+function runCommand(command, args, env, cwd, signal) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { env, cwd, signal, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
     child.on('error', (error) => resolve({ code: null, output: error.message }));
@@ -233,4 +250,4 @@ function runCommand(command, args, env, cwd) {
   });
 }
 
-module.exports = { fetchLibtorch, pinnedVersion, runCommand };
+module.exports = { archiveFor, clearUp, fetchLibtorch, findPip, host, pinnedVersion, place, runCommand };

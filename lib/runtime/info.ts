@@ -1,6 +1,7 @@
 import { checkInteger } from '../validate';
 import { toDenseNetError } from '../errors';
 import { loadAddon } from './load';
+import { whyNoCuda } from './why-no-cuda';
 
 /** What the process runs on. */
 export interface RuntimeInfo {
@@ -14,15 +15,17 @@ export interface RuntimeInfo {
     path: string;
     /** `cpu`, or the CUDA version that it was built for, such as `cu130`. */
     build: string;
-    /** Where it was found: `LIBTORCH`, `cache`, `python`, … */
+    /** Where it was found: `LIBTORCH`, `installed` (by `densenet install-libtorch`), `cache`, `python`, … */
     source: string;
   };
   /** Whether models can compute on NVIDIA GPUs. */
   cuda: {
     /** Whether there is a device that can be used. */
     available: boolean;
-    /** Why not; only where it is not available. */
+    /** Why not, and so why `device: 'auto'` is the CPU; only where it is not available. */
     reason?: string;
+    /** The one command that mends it; only where it is not available. */
+    mend?: string;
     /** `cuda:0`, … */
     devices: string[];
     /** Why blocks run module by module there; only where CUDA is available and they do (docs/guides/cuda.md). */
@@ -40,8 +43,9 @@ export interface RuntimeInfo {
  * @throws DenseNetError `ERR_LIBTORCH_NOT_FOUND`, `ERR_LIBTORCH_VERSION`, `ERR_LIBTORCH_ALREADY_LOADED` or `ERR_ADDON_LOAD`.
  */
 export async function runtimeInfo(): Promise<RuntimeInfo> {
-  const { native, libtorch } = await loadAddon();
+  const { native, libtorch, passedOver } = await loadAddon();
   const facts = await native.runtimeFacts();
+  const why = facts.cudaReason === '' ? {} : await whyNoCuda({ said: facts.cudaReason, libtorch, passedOver });
   // Read here and not at import, so that importing the package touches no file.
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   const { version } = require('../../package.json') as { version: string };
@@ -50,7 +54,7 @@ export async function runtimeInfo(): Promise<RuntimeInfo> {
     libtorch: { version: facts.libtorchVersion, path: libtorch.path, build: libtorch.build, source: libtorch.source },
     cuda: {
       available: facts.cudaDevices.length > 0,
-      ...(facts.cudaReason === '' ? {} : { reason: facts.cudaReason }),
+      ...why,
       devices: facts.cudaDevices,
       ...(facts.cudaEngine === '' ? {} : { engineOff: facts.cudaEngine }),
     },

@@ -3,8 +3,10 @@ import path from 'node:path';
 import nodeGypBuild from 'node-gyp-build';
 import { DenseNetError, reasonOf, toDenseNetError } from '../errors';
 import type { Native } from '../native';
+import { packageRoot } from './addon-versions';
 import { findCores } from './cores';
 import { findDamage } from './damage';
+import { explainLoaderFault } from './loader-fault';
 import { locateLibtorch, readLibtorch, type Attempt, type Libtorch } from './locate';
 
 /** The addon, and the libtorch that it runs on. */
@@ -15,6 +17,18 @@ export interface LoadedAddon {
   loaderPath: string;
   /** The core library that fits the libtorch. */
   corePath: string;
+  /** What was installed last, where it could not be used. */
+  passedOver: PassedOver | undefined;
+}
+
+/** The libtorch that was installed last, and was not taken. */
+export interface PassedOver {
+  /** Which it is, and why. */
+  said: string;
+  /** Whether it may be a CUDA build. */
+  cuda: boolean;
+  /** The one command that mends it. */
+  mend: string;
 }
 
 /** native/loader/loader.cc */
@@ -23,9 +37,9 @@ interface Loader {
   open(libraries: string[]): Promise<Native>;
 }
 
-const packageRoot = path.join(__dirname, '..', '..');
-const mendBuild = 'Run `npx densenet setup` to build it.';
-const mendPackage = 'Install the package again, or run `npx densenet setup` to build the addon anew.';
+const setup = 'npx densenet setup';
+const mendBuild = `Run \`${setup}\` to build it.`;
+const mendPackage = `Install the package again, or run \`${setup}\` to build the addon anew.`;
 const mendLibtorch =
   'Set LIBTORCH to a folder that holds libtorch, `pip install torch`, or run `npx densenet setup`, which fetches it.';
 
@@ -57,6 +71,7 @@ async function load(): Promise<LoadedAddon> {
     throw new DenseNetError(
       'ERR_ADDON_LOAD',
       `${path.dirname(loaderPath)} holds the loader but no core library. ${mendBuild}`,
+      { mend: setup },
     );
   const resourcesPath = (process as { resourcesPath?: string }).resourcesPath;
   const { libtorch, tried, mismatched } = await locateLibtorch({
@@ -65,6 +80,7 @@ async function load(): Promise<LoadedAddon> {
   });
   const versions = [...cores.keys()];
   if (libtorch === undefined) throw notFound(tried, mismatched, versions);
+  const passedOver = findPassedOver(libtorch, tried, mismatched);
   const corePath = cores.get(libtorch.version) as string;
   await checkWhole([loaderPath, corePath], mendPackage);
   await checkWhole(await partsOf(libtorch), `Delete ${libtorch.path} and install it again. ${mendLibtorch}`);
@@ -77,7 +93,17 @@ async function load(): Promise<LoadedAddon> {
     );
   // `process.exit` runs no native clean-up: libtorch's statics would be destroyed under threads that still compute.
   process.once('exit', () => native.shutDown());
-  return { native, libtorch, loaderPath, corePath };
+  return { native, libtorch, loaderPath, corePath, passedOver };
+}
+
+function findPassedOver(taken: Libtorch, tried: Attempt[], mismatched: Libtorch[]): PassedOver | undefined {
+  const attempt = tried.find(({ source }) => source === 'installed');
+  if (attempt === undefined || taken.source === 'installed') return undefined;
+  const said = `${attempt.place}: ${attempt.result}`;
+  const other = mismatched.find(({ source }) => source === 'installed');
+  return other
+    ? { said, cuda: other.build !== 'cpu', mend: setup }
+    : { said, cuda: true, mend: 'npx densenet install-libtorch' };
 }
 
 function findLoader(): string {
@@ -87,7 +113,7 @@ function findLoader(): string {
     throw new DenseNetError(
       'ERR_ADDON_LOAD',
       `there is no addon for ${process.platform}-${process.arch} in ${packageRoot} (looked in build/Release and prebuilds). ${mendBuild}`,
-      { cause: error },
+      { cause: error, mend: setup },
     );
   }
 }
@@ -124,6 +150,7 @@ async function open(
     const other = (error as { otherLibtorch?: unknown }).otherLibtorch;
     if (typeof other === 'string') throw await alreadyLoaded(libtorch, other, cores);
     const reason = reasonOf(error);
+    const explained = explainLoaderFault(reason, libtorch);
     throw new DenseNetError(
       'ERR_ADDON_LOAD',
       [
@@ -133,9 +160,11 @@ async function open(
         `  libtorch: ${libtorch.version} (${libtorch.build}) in ${libtorch.path}, from ${libtorch.source}`,
         `  the system's loader said: ${reason}`,
         ...listAttempts(tried),
-        `${mendLibtorch} If libtorch itself is sound, build the addon anew: \`npx densenet setup\`.`,
+        explained
+          ? `${explained.text} Mend it with: ${explained.mend}`
+          : `${mendLibtorch} If libtorch itself is sound, build the addon anew: \`${setup}\`.`,
       ].join('\n'),
-      { cause: error },
+      { cause: error, mend: explained?.mend ?? setup },
     );
   }
 }
@@ -166,6 +195,7 @@ function notFound(tried: Attempt[], mismatched: Libtorch[], versions: string[]):
     return new DenseNetError(
       'ERR_LIBTORCH_NOT_FOUND',
       ['no libtorch was found.', ...places, wanted, mendLibtorch].join('\n'),
+      { mend: mendNotFound(tried) },
     );
   const found = mismatched.map((one) => `${one.version} (${one.build}) in ${one.path}`).join(', ');
   return new DenseNetError(
@@ -173,9 +203,16 @@ function notFound(tried: Attempt[], mismatched: Libtorch[], versions: string[]):
     [
       `libtorch ${found} does not fit. ${wanted}`,
       ...places,
-      `Either point LIBTORCH at libtorch ${versions.join(' or ')}, or build the addon against the one you have: \`npx densenet setup\`.`,
+      `Either point LIBTORCH at libtorch ${versions.join(' or ')}, or build the addon against the one you have: \`${setup}\`.`,
     ].join('\n'),
+    { mend: setup },
   );
+}
+
+/** What is wrong where the user insists is mended there; otherwise the set-up fetches one. */
+function mendNotFound(tried: Attempt[]): string {
+  const insisted = tried.some(({ source, result }) => source === 'LIBTORCH' && result !== 'not set');
+  return insisted ? `unset LIBTORCH; ${setup}` : setup;
 }
 
 function listAttempts(tried: Attempt[]): string[] {

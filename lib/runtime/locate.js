@@ -10,6 +10,8 @@ const { access, readdir, readFile } = require('node:fs/promises');
 const os = require('node:os');
 const path = require('node:path');
 const { promisify } = require('node:util');
+const { foreignArchitecture } = require('./architecture');
+const { readInstalled } = require('./installed');
 
 /**
  * A libtorch on this machine.
@@ -22,7 +24,7 @@ const { promisify } = require('node:util');
  * @property {Source} source Where it was found.
  */
 
-/** @typedef {'option' | 'LIBTORCH' | 'resources' | 'cache' | 'python'} Source */
+/** @typedef {'option' | 'LIBTORCH' | 'resources' | 'installed' | 'cache' | 'python'} Source */
 
 /**
  * A place that was looked at, and what was there.
@@ -72,9 +74,20 @@ function cacheFolder(env = process.env) {
 }
 
 /**
- * Looks for libtorch: an explicit folder, `LIBTORCH`, the app's resources, the user's cache, the `torch` of the Python
- * on the PATH. An explicit folder or `LIBTORCH` that will not do ends the search, so that it is never passed over in
- * silence.
+ * The cache's folder of libtorchs, each in a folder of its version and build.
+ *
+ * @param {NodeJS.ProcessEnv} [env]
+ * @returns {string}
+ */
+function libtorchFolder(env = process.env) {
+  return path.join(cacheFolder(env), 'libtorch');
+}
+
+/**
+ * Looks for libtorch: an explicit folder, `LIBTORCH`, the app's resources, the one that `densenet install-libtorch`
+ * installed last, the others of the user's cache, the newest first, the `torch` of the Python on the PATH. An explicit
+ * folder or `LIBTORCH` that will not do ends the search, so that it is never passed over in silence; one that was
+ * installed and will not do is in `mismatched` or `tried`.
  *
  * @param {LocateOptions} [options]
  * @returns {Promise<{ libtorch: Libtorch | undefined, tried: Attempt[], mismatched: Libtorch[] }>}
@@ -105,9 +118,11 @@ async function locateLibtorch(options = {}) {
     return { libtorch, tried, mismatched };
   }
   tried.push({ source: 'LIBTORCH', place: 'the environment variable', result: 'not set' });
+  const installed = await readInstalled(libtorchFolder(env));
   for (const [source, places] of /** @type {const} */ ([
     ['resources', async () => (options.resourcesPath ? [path.join(options.resourcesPath, 'libtorch')] : [])],
-    ['cache', () => cachedFolders(env)],
+    ['installed', async () => (installed ? [installed] : [])],
+    ['cache', async () => (await cachedFolders(env)).filter((place) => place !== installed)],
     ['python', () => pythonFolders(env, tried)],
   ])) {
     for (const place of await places()) {
@@ -115,7 +130,7 @@ async function locateLibtorch(options = {}) {
       if (libtorch) return { libtorch, tried, mismatched };
     }
     if (source === 'cache' && !tried.some((attempt) => attempt.source === 'cache'))
-      tried.push({ source, place: path.join(cacheFolder(env), 'libtorch'), result: 'nothing there' });
+      tried.push({ source, place: libtorchFolder(env), result: installed ? 'nothing else there' : 'nothing there' });
   }
   return { libtorch: undefined, tried, mismatched };
 }
@@ -127,7 +142,7 @@ async function locateLibtorch(options = {}) {
  * @returns {Promise<string[]>}
  */
 async function cachedFolders(env) {
-  const folder = path.join(cacheFolder(env), 'libtorch');
+  const folder = libtorchFolder(env);
   const names = await readdir(folder).catch(() => /** @type {string[]} */ ([]));
   return names
     .filter((name) => /^\d+\.\d+\.\d+\+\w+$/.test(name))
@@ -165,16 +180,22 @@ async function pythonFolders(env, tried) {
 /**
  * Reads what a folder holds.
  *
- * @param {string} place A root of libtorch, its `lib`, or an installed `torch` package.
+ * @param {string} place A root of libtorch, its `lib`, an installed `torch` package, or a folder with `torch` or
+ *   `libtorch` in it.
  * @param {Source} source
  * @param {boolean} [needHeaders]
  * @returns {Promise<{ libtorch?: Libtorch, fault?: string }>}
  */
 async function readLibtorch(place, source, needHeaders = false) {
-  const root = path.basename(place) === 'lib' ? path.dirname(place) : place;
-  if (!(await exists(root))) return { fault: 'there is no such folder' };
+  if (!(await exists(place))) return { fault: 'there is no such folder' };
+  const root = await rootOf(place);
   const library = path.join(root, 'lib', libraryName);
   if (!(await exists(library))) return { fault: `it has no lib/${libraryName}, so it is not libtorch` };
+  const foreign = await foreignArchitecture(library);
+  if (foreign)
+    return {
+      fault: `its lib/${libraryName} is built for ${foreign} and this Node for ${process.arch}; \`npx densenet install-libtorch\` installs one that fits`,
+    };
   if (needHeaders && !(await exists(path.join(root, 'include', 'ATen', 'ATen.h'))))
     return { fault: 'it has no headers (include/ATen), so nothing can be built against it' };
   const full = await readVersion(root);
@@ -183,6 +204,18 @@ async function readLibtorch(place, source, needHeaders = false) {
     return { fault: 'its version cannot be read (build-version, version.py and version.h are missing or odd)' };
   const build = match[2] ?? ((await exists(path.join(root, 'lib', cudaLibraryName))) ? 'cuda' : 'cpu');
   return { libtorch: { path: root, libraries: [library], version: match[1], build, source } };
+}
+
+/**
+ * @param {string} place See readLibtorch.
+ * @returns {Promise<string>} The folder that has, or should have, `lib`.
+ */
+async function rootOf(place) {
+  if (path.basename(place) === 'lib') return path.dirname(place);
+  // Wheels unpacked side by side, and an archive, have one folder more.
+  for (const root of [place, path.join(place, 'torch'), path.join(place, 'libtorch')])
+    if (await exists(path.join(root, 'lib', libraryName))) return root;
+  return place;
 }
 
 /**
@@ -242,4 +275,13 @@ function compareVersions(a, b) {
   return 0;
 }
 
-module.exports = { cacheFolder, compareVersions, libraryName, locateLibtorch, pythonNames, readLibtorch };
+module.exports = {
+  cachedFolders,
+  cacheFolder,
+  compareVersions,
+  libraryName,
+  libtorchFolder,
+  locateLibtorch,
+  pythonNames,
+  readLibtorch,
+};

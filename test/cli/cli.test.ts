@@ -209,12 +209,15 @@ test('weights that are damaged are refused with their code', async () => {
   expect(ended).toMatchObject({ code: 1, stderr: expect.stringContaining(`ERR_FILE_FORMAT: ${file}`) as unknown });
 });
 
-test.each(['', 'train', 'predict', 'evaluate', 'doctor', 'setup'])('%s --help says what it does', async (command) => {
-  const { code, stdout } = await densenet([...(command ? [command] : []), '--help']);
-  expect(code).toBe(0);
-  expect(stdout).toMatch(/Usage: densenet/);
-  expect(stdout.length).toBeGreaterThan(150);
-});
+test.each(['', 'train', 'predict', 'evaluate', 'doctor', 'setup', 'install-libtorch'])(
+  '%s --help says what it does',
+  async (command) => {
+    const { code, stdout } = await densenet([...(command ? [command] : []), '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Usage: densenet/);
+    expect(stdout.length).toBeGreaterThan(150);
+  },
+);
 
 describe('summary', () => {
   it('is a table of a known network', async () => {
