@@ -7,9 +7,13 @@ const nodeGlobals = Object.fromEntries(
     'AbortController',
     'AbortSignal',
     'Buffer',
+    'Request',
+    'Response',
     'URL',
     '__dirname',
     '__filename',
+    'atob',
+    'btoa',
     'clearTimeout',
     'console',
     'fetch',
@@ -17,8 +21,17 @@ const nodeGlobals = Object.fromEntries(
     'performance',
     'process',
     'require',
+    'setImmediate',
     'setTimeout',
+    'structuredClone',
   ].map((name) => [name, 'readonly']),
+);
+
+const pageGlobals = Object.fromEntries(
+  ['AbortController', 'ImageData', 'OffscreenCanvas', 'ResizeObserver', 'console', 'document', 'window'].map((name) => [
+    name,
+    'readonly',
+  ]),
 );
 
 module.exports = tseslint.config(
@@ -57,6 +70,10 @@ module.exports = tseslint.config(
     files: ['**/*.mjs'],
     languageOptions: { sourceType: 'module', ecmaVersion: 2023, globals: nodeGlobals },
     rules: { 'no-undef': 'error', 'no-unused-vars': 'error', eqeqeq: 'error', 'prefer-const': 'error' },
+  },
+  {
+    files: ['examples/electron/page/*.mjs', 'examples/electron/preload.js'],
+    languageOptions: { globals: pageGlobals },
   },
   {
     files: ['**/*.js'],

@@ -1,4 +1,5 @@
 import { types } from 'node:util';
+import { DenseNetError } from './densenet-error';
 
 /**
  * Every code that a {@link DenseNetError} can carry. Codes are stable: a program may compare them.
@@ -50,6 +51,14 @@ export type ErrorCode =
   | 'ERR_FILE_FORMAT'
   /** A checkpoint is of another model, trainer, version or precision. */
   | 'ERR_CHECKPOINT_MISMATCH'
+  /** The process that holds the models of a bridge ended; start it again, and connect anew. */
+  | 'ERR_HOST_GONE'
+  /** The client of a bridge named a file or folder that the app has not granted to it. */
+  | 'ERR_NOT_GRANTED'
+  /** A bridge refused a message: it is none of its own, or asks for what there is not. */
+  | 'ERR_INVALID_MESSAGE'
+  /** A request came from a page or frame that the app does not trust. */
+  | 'ERR_UNTRUSTED_SENDER'
   /** Another run writes to the same folder. */
   | 'ERR_LOCKED'
   /** A file's tensors do not fit the model. */
@@ -59,6 +68,7 @@ export type ErrorCode =
   /** A fault of this package; please report it. */
   | 'ERR_INTERNAL';
 
+<<<<<<< HEAD
 /** The only class of error that this package throws or rejects with, an `AbortSignal`'s own reason aside. */
 export class DenseNetError extends Error {
   /** Always `DenseNetError`; tells the class where `instanceof` cannot, across copies of the package. */
@@ -81,6 +91,9 @@ export class DenseNetError extends Error {
     this.mend = options?.mend;
   }
 }
+=======
+export { DenseNetError };
+>>>>>>> 88fff3d (A bridge for Electron: client, host, the main process's hold on it, and an app that learns digits (draft))
 
 /**
  * Whether a value is a {@link DenseNetError}, also one that another copy of this package made.

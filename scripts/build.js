@@ -149,24 +149,47 @@ async function buildTypeScript(force) {
     await mkdir(path.join(root, 'build'), { recursive: true });
     const compiler = require.resolve('typescript/bin/tsc');
     await runNode([compiler, '-p', 'tsconfig.build.json'], path.join(root, 'build', 'tsc.log'), () => undefined);
-    await writeModuleEntry(dist);
+    for (const entry of entries) await writeModuleEntry(dist, entry);
+    await bundleClient(dist);
   });
   await writeStamp('typescript', hash);
   return 'built';
 }
 
+/** What can be imported by name; the entry for pages is bundled instead. */
+const entries = ['index', 'electron/index', 'electron/host'];
+
 /**
  * The entry for `import`: it gives out what `require` gives, so that there is one copy of every class and one addon.
  *
  * @param {string} dist
+ * @param {string} entry
  */
-async function writeModuleEntry(dist) {
-  const names = Object.keys(require(path.join(dist, 'index.js'))).sort();
+async function writeModuleEntry(dist, entry) {
+  const names = Object.keys(require(path.join(dist, `${entry}.js`))).sort();
+  const file = `./${path.basename(entry)}.js`;
   await writeFile(
-    path.join(dist, 'index.mjs'),
-    `import library from './index.js';\n\nexport const {\n${names.map((name) => `  ${name},\n`).join('')}} = library;\n`,
+    path.join(dist, `${entry}.mjs`),
+    `import library from '${file}';\n\nexport const {\n${names.map((name) => `  ${name},\n`).join('')}} = library;\n`,
   );
-  await writeFile(path.join(dist, 'index.d.mts'), "export * from './index.js';\n");
+  await writeFile(path.join(dist, `${entry}.d.mts`), `export * from '${file}';\n`);
+}
+
+/**
+ * The bridge's client as one module that a page can load as it is. It fails if the client came to import anything of Node's.
+ *
+ * @param {string} dist
+ */
+async function bundleClient(dist) {
+  await require('esbuild').build({
+    entryPoints: [path.join(root, 'lib', 'electron', 'client.ts')],
+    outfile: path.join(dist, 'electron', 'client.mjs'),
+    bundle: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+  });
+  await writeFile(path.join(dist, 'electron', 'client.d.mts'), "export * from './client.js';\n");
 }
 
 /**

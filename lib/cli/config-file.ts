@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import type { ErrorObject, Schema } from 'ajv';
+import type { Schema } from 'ajv';
 import type { Command } from 'commander';
 import { DenseNetError, reasonOf } from '../errors';
 import { configKeys } from '../model/config';
-import { didYouMean } from '../validate';
+import { schemaFaults } from '../schema-faults';
 
 const positive = { type: 'integer', minimum: 1 } as const;
 const text = { type: 'string', minLength: 1 } as const;
@@ -96,26 +96,10 @@ export async function readConfigFile(file: string): Promise<ConfigFile> {
   const { Ajv } = await import('ajv');
   const validate = new Ajv({ allErrors: true, verbose: true }).compile(schema);
   if (validate(content)) return content as ConfigFile;
-  const faults = new Set((validate.errors ?? []).map(describe).filter((fault) => fault !== undefined));
   throw new DenseNetError(
     'ERR_INVALID_ARGUMENT',
-    [`${file} is not right:`, ...[...faults].map((one) => `  ${one}`)].join('\n'),
+    [`${file} is not right:`, ...schemaFaults(validate.errors, 'the file').map((one) => `  ${one}`)].join('\n'),
   );
-}
-
-/** A fault as a sentence; nothing for those that others explain better. */
-function describe({ keyword, instancePath, params, message, parentSchema }: ErrorObject): string | undefined {
-  const place = instancePath === '' ? 'the file' : instancePath.slice(1).replaceAll('/', '.');
-  if (keyword === 'additionalProperties') {
-    const known = Object.keys((parentSchema as { properties: object }).properties);
-    const key = String((params as { additionalProperty: unknown }).additionalProperty);
-    return `${place} has no key ${JSON.stringify(key)}; the keys are ${known.join(', ')}.${didYouMean(key, known)}`;
-  }
-  if (keyword === 'enum') {
-    const allowed = (params as { allowedValues: unknown[] }).allowedValues;
-    return `${place} must be one of ${allowed.map((one) => JSON.stringify(one)).join(', ')}`;
-  }
-  return keyword === 'oneOf' ? undefined : `${place} ${message ?? 'is not right'}`;
 }
 
 /**

@@ -4,6 +4,7 @@ import nodeGypBuild from 'node-gyp-build';
 import { DenseNetError, reasonOf, toDenseNetError } from '../errors';
 import type { Native } from '../native';
 import { packageRoot } from './addon-versions';
+import { appResources, nativeRoot } from './asar';
 import { findCores } from './cores';
 import { findDamage } from './damage';
 import { explainLoaderFault } from './loader-fault';
@@ -65,15 +66,16 @@ export async function loadNative(): Promise<Native> {
 }
 
 async function load(): Promise<LoadedAddon> {
-  const loaderPath = findLoader();
-  const cores = await findCores(packageRoot);
+  const nativeFolder = nativeRoot(packageRoot);
+  const loaderPath = findLoader(nativeFolder);
+  const cores = await findCores(nativeFolder);
   if (cores.size === 0)
     throw new DenseNetError(
       'ERR_ADDON_LOAD',
       `${path.dirname(loaderPath)} holds the loader but no core library. ${mendBuild}`,
       { mend: setup },
     );
-  const resourcesPath = (process as { resourcesPath?: string }).resourcesPath;
+  const resourcesPath = appResources(packageRoot);
   const { libtorch, tried, mismatched } = await locateLibtorch({
     accept: (version) => cores.has(version),
     ...(resourcesPath === undefined ? {} : { resourcesPath }),
@@ -106,13 +108,13 @@ function findPassedOver(taken: Libtorch, tried: Attempt[], mismatched: Libtorch[
     : { said, cuda: true, mend: 'npx densenet install-libtorch' };
 }
 
-function findLoader(): string {
+function findLoader(nativeFolder: string): string {
   try {
-    return nodeGypBuild.path(packageRoot);
+    return nodeGypBuild.path(nativeFolder);
   } catch (error) {
     throw new DenseNetError(
       'ERR_ADDON_LOAD',
-      `there is no addon for ${process.platform}-${process.arch} in ${packageRoot} (looked in build/Release and prebuilds). ${mendBuild}`,
+      `there is no addon for ${process.platform}-${process.arch} in ${nativeFolder} (looked in build/Release and prebuilds). ${mendBuild}`,
       { cause: error, mend: setup },
     );
   }
@@ -144,7 +146,7 @@ async function open(
   const corePath = cores.get(libtorch.version) as string;
   try {
     // The path is known only here, so this cannot be an import.
-    const loader = nodeGypBuild(packageRoot) as Loader;
+    const loader = nodeGypBuild(nativeRoot(packageRoot)) as Loader;
     return await loader.open([...libtorch.libraries, corePath]);
   } catch (error) {
     const other = (error as { otherLibtorch?: unknown }).otherLibtorch;

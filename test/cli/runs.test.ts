@@ -5,6 +5,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { datasets } from '../../lib';
+import { browser } from '../browser';
 import { runNode, type ChildOptions } from '../child';
 import { temporaryFolder } from '../unit/support';
 
@@ -180,7 +181,6 @@ describe('densenet report', () => {
   });
 
   it('is drawn by a browser, without an error', async () => {
-    const browser = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
     if (browser === undefined) {
       console.log('skipped: there is no Chromium here');
       return;

@@ -2,10 +2,12 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { root, runNode } from '../child';
 
+// The Electron app is run by test/electron/example.test.ts.
 test('every example is run here or beside this file', () => {
   expect(readdirSync(path.join(root, 'examples'))).toEqual([
     'chest-pictures.mjs',
     'digits-folder.mjs',
+    'electron',
     'server',
     'transfer-digits.mjs',
   ]);

@@ -1,0 +1,146 @@
+import { randomUUID } from 'node:crypto';
+import path from 'node:path';
+import { DenseNetError } from '../errors';
+import { checkOneOf, checkOptions, checkPath, invalidArgument } from '../validate';
+import type { FromHost, ToHost } from './control';
+import type { Access, Grant } from './protocol';
+
+/** As much of Electron's `UtilityProcess` as is needed. */
+export interface UtilityProcess {
+  postMessage(message: unknown, transfer?: never[]): void;
+  on(event: 'message', listener: (message: unknown) => void): unknown;
+  on(event: 'exit', listener: (code: number) => void): unknown;
+  kill(): boolean;
+}
+
+/** How the host's process ended. */
+export interface HostExit {
+  code: number;
+  /** Whether `stop` ended it. */
+  stopped: boolean;
+}
+
+/** Options of {@link HostProcess}. */
+export interface HostProcessOptions {
+  /** Called when the process has ended: tell the pages, for `DenseNetClient.lost`. */
+  onGone?: (exit: HostExit) => void;
+}
+
+/** A process, as long as it lives. */
+interface Running {
+  process: UtilityProcess;
+  /** Those who wait for the host to know a grant. */
+  granting: Map<Grant, { resolve(): void; reject(error: DenseNetError): void }>;
+  ended: Promise<void>;
+}
+
+/**
+ * The main process's hold on the process that holds the models. It starts the process when it is first needed, and anew
+ * when it has ended. The main process itself loads nothing native.
+ */
+export class HostProcess {
+  readonly #start: () => UtilityProcess;
+  readonly #onGone: (exit: HostExit) => void;
+  #running: Running | undefined;
+  #stopping = false;
+  #nextSession = 1;
+
+  /**
+   * @param start Starts it: `() => utilityProcess.fork(file)`. The file calls `serveHost()` of
+   *   `libtorch-densenet/electron/host`.
+   * @param options See {@link HostProcessOptions}.
+   */
+  constructor(start: () => UtilityProcess, options?: HostProcessOptions) {
+    if (typeof (start as unknown) !== 'function') throw invalidArgument('start', 'a function', start);
+    const { onGone = () => undefined } = checkOptions('options', options, ['onGone']);
+    if (typeof (onGone as unknown) !== 'function') throw invalidArgument('onGone', 'a function', onGone);
+    this.#start = start;
+    this.#onGone = onGone;
+  }
+
+  /** Whether the process runs. */
+  get running(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /**
+   * Connects a page. Check who asks first: see `checkSender`.
+   *
+   * @param port One end of a new `MessageChannelMain`; the page gets the other.
+   */
+  connect(port: object): HostConnection {
+    if (typeof (port as unknown) !== 'object' || (port as unknown) === null)
+      throw invalidArgument('port', 'a MessagePortMain', port);
+    const running = (this.#running ??= this.#begin());
+    const session = this.#nextSession++;
+    const send = (message: ToHost, transfer?: object): void => {
+      if (this.#running !== running) return;
+      if (transfer === undefined) running.process.postMessage(message);
+      else running.process.postMessage(message, [transfer as never]);
+    };
+    send({ type: 'connect', session }, port);
+    return {
+      grant: async (place, access) => {
+        const file = path.resolve(checkPath('path', place));
+        checkOneOf('access', access, ['read', 'write', 'folder']);
+        if (this.#running !== running) throw gone('it has ended');
+        const grant = randomUUID();
+        return new Promise<Grant>((resolve, reject) => {
+          // Not before the host knows it: the page's own channel may be the faster one.
+          running.granting.set(grant, { resolve: () => resolve(grant), reject });
+          send({ type: 'grant', session, grant, path: file, access });
+        });
+      },
+      revoke: (grant) => send({ type: 'revoke', session, grant }),
+      disconnect: () => send({ type: 'disconnect', session }),
+    };
+  }
+
+  /** Ends the process, and waits until it has ended. Nothing happens when none runs. */
+  async stop(): Promise<void> {
+    if (this.#running === undefined) return;
+    this.#stopping = true;
+    this.#running.process.kill();
+    await this.#running.ended;
+  }
+
+  #begin(): Running {
+    const process = this.#start();
+    const granting: Running['granting'] = new Map();
+    this.#stopping = false;
+    process.on('message', (message) => {
+      const { grant } = message as FromHost;
+      granting.get(grant)?.resolve();
+      granting.delete(grant);
+    });
+    const ended = new Promise<void>((resolve) => {
+      process.on('exit', (code) => {
+        this.#running = undefined;
+        for (const { reject } of granting.values()) reject(gone(`it ended with code ${code}`));
+        resolve();
+        this.#onGone({ code, stopped: this.#stopping });
+      });
+    });
+    return { process, granting, ended };
+  }
+}
+
+/** A page's connection, as the main process sees it. */
+export interface HostConnection {
+  /**
+   * Lets the page use a file or folder that the person at the screen has chosen.
+   *
+   * @param path Where it is, from a dialog of the main process; never from the page.
+   * @param access `read` or `write` for a file, `folder` for reading pictures below a folder.
+   * @returns What the page gets in the path's place. It is good on this connection alone.
+   */
+  grant(path: string, access: Access): Promise<Grant>;
+  /** Takes a grant back. */
+  revoke(grant: Grant): void;
+  /** Shuts the page out, and disposes of its models. */
+  disconnect(): void;
+}
+
+function gone(why: string): DenseNetError {
+  return new DenseNetError('ERR_HOST_GONE', `the process that holds the models is gone (${why}). Connect anew.`);
+}

@@ -1,0 +1,88 @@
+/**
+ * The side of a bridge that holds the models: `libtorch-densenet/electron/host`, for a utility process.
+ */
+import { DenseNetError } from '../errors';
+import { checkOptions, invalidArgument } from '../validate';
+import type { FromHost, ToHost } from './control';
+import { resolveLimits, type Limits } from './limits';
+import { overMessagePortMain, type BridgePort, type MainPort } from './port';
+import { Session } from './session';
+
+export { DenseNetError, isDenseNetError, type ErrorCode } from '../errors';
+export type { Limits } from './limits';
+export {
+  overMessagePort,
+  overMessagePortMain,
+  overProcess,
+  overWorkerPort,
+  type BridgePort,
+  type MainPort,
+  type PagePort,
+  type ProcessPort,
+  type WorkerPort,
+} from './port';
+export type { Access, BridgeData, Grant, HostInfo, LoadModelOptions, ModelFacts, TrainOptions } from './protocol';
+export type { Session } from './session';
+
+/** Options of a host. */
+export interface HostOptions {
+  /** How much each client may have. */
+  limits?: Limits;
+}
+
+/** As much of a utility process's `process.parentPort` as is needed. */
+export interface ParentPort {
+  postMessage(message: unknown): void;
+  on(event: 'message', listener: (event: { data: unknown; ports: MainPort[] }) => void): unknown;
+}
+
+/**
+ * Serves one client: whoever has the other end of the channel. Every message is checked; the client is taken for hostile.
+ *
+ * @param port Such as `overProcess(process)`.
+ * @param options See {@link HostOptions}.
+ * @returns The client's session, by which it is granted files and shut out.
+ */
+export function serveClient(port: BridgePort, options?: HostOptions): Session {
+  const { limits } = checkOptions('options', options, ['limits']);
+  return new Session(port, limits, () => undefined);
+}
+
+/**
+ * Serves all clients that the main process's `HostProcess` connects: what a utility process calls, once.
+ *
+ * @param parentPort Default `process.parentPort`, which Electron gives a utility process.
+ * @param options See {@link HostOptions}.
+ */
+export function serveHost(parentPort?: ParentPort, options?: HostOptions): void {
+  const port = parentPort ?? (process as { parentPort?: ParentPort }).parentPort;
+  if (typeof (port as unknown) !== 'object' || port === undefined)
+    throw invalidArgument('parentPort', "a utility process's process.parentPort", port);
+  const { limits } = checkOptions('options', options, ['limits']);
+  resolveLimits(limits); // before the first client, not with it
+  const sessions = new Map<number, Session>();
+  const tell = (message: FromHost): void => port.postMessage(message);
+  port.on('message', ({ data, ports: [end] }) => {
+    // From the main process, which is trusted.
+    const message = data as ToHost;
+    const session = sessions.get(message.session);
+    switch (message.type) {
+      case 'connect': {
+        if (end === undefined) throw new DenseNetError('ERR_INTERNAL', 'a client was connected without a port.');
+        const { session: id } = message;
+        const forget = (): void => void sessions.delete(id);
+        sessions.set(id, new Session(overMessagePortMain(end), limits, forget));
+        return;
+      }
+      case 'grant':
+        session?.grant(message.grant, message.path, message.access);
+        tell({ type: 'granted', grant: message.grant });
+        return;
+      case 'revoke':
+        session?.revoke(message.grant);
+        return;
+      case 'disconnect':
+        session?.close();
+    }
+  });
+}

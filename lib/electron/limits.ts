@@ -1,0 +1,22 @@
+import { checkInteger, checkOptions } from '../validate';
+
+/** How much a host lets one client have. The client is a page, and a page may have been taken over. */
+export interface Limits {
+  /** Models at once, default 4. */
+  models?: number;
+  /** Values in all parameters and buffers of a model that the client creates, default 100 million. */
+  modelValues?: number;
+  /** Calls that are not answered yet, default 32. */
+  calls?: number;
+  /** Bytes of typed arrays in one call, and in all that are not answered yet, default 512 MiB. */
+  bytes?: number;
+}
+
+const defaults: Required<Limits> = { models: 4, modelValues: 100_000_000, calls: 32, bytes: 512 * 2 ** 20 };
+
+export function resolveLimits(limits?: Limits): Required<Limits> {
+  const keys = Object.keys(defaults) as (keyof Limits)[];
+  const given = { ...defaults, ...checkOptions('limits', limits, keys) };
+  for (const key of keys) checkInteger(`limits.${key}`, given[key], 1);
+  return given;
+}

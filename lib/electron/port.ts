@@ -1,0 +1,118 @@
+import { DenseNetError } from '../densenet-error';
+
+/**
+ * Ends of a channel, each kind behind the same three calls. All of them clone what is sent (HTML's structured clone), so
+ * typed arrays cross by copy, and neither side can change what the other has checked.
+ */
+export interface BridgePort {
+  /** Sends a message. Nothing happens when the other end is gone. */
+  post(message: unknown): void;
+  /**
+   * Begins to receive; messages that came before are kept until then. Called once.
+   *
+   * @param onMessage Gets each message, in order.
+   * @param onClose Called when the channel was cut, as when the other side's process has ended.
+   */
+  listen(onMessage: (message: unknown) => void, onClose: () => void): void;
+  /** Cuts the channel. */
+  close(): void;
+}
+
+/** As much of the `MessagePort` of a page as is needed. */
+export interface PagePort {
+  postMessage(message: unknown): void;
+  start(): void;
+  close(): void;
+  addEventListener(type: 'message', listener: (event: { data: unknown }) => void): void;
+}
+
+/** A page's or a preload script's `MessagePort`, with Electron around it or not. */
+export function overMessagePort(port: PagePort): BridgePort {
+  return {
+    post: (message) => port.postMessage(message),
+    listen(onMessage, onClose) {
+      port.addEventListener('message', ({ data }) => onMessage(data));
+      // Electron has the event, as Chromium since 122. Types do not know it everywhere.
+      (port as { addEventListener(type: string, listener: () => void): void }).addEventListener('close', onClose);
+      port.start();
+    },
+    close: () => port.close(),
+  };
+}
+
+/** As much of Electron's `MessagePortMain` as is needed. */
+export interface MainPort {
+  postMessage(message: unknown): void;
+  start(): void;
+  close(): void;
+  on(event: 'message', listener: (event: { data: unknown }) => void): unknown;
+  on(event: 'close', listener: () => void): unknown;
+}
+
+/** Electron's `MessagePortMain`: the main process's and a utility process's end of a channel. */
+export function overMessagePortMain(port: MainPort): BridgePort {
+  return {
+    post: (message) => port.postMessage(message),
+    listen(onMessage, onClose) {
+      port.on('message', ({ data }) => onMessage(data));
+      port.on('close', onClose);
+      port.start();
+    },
+    close: () => port.close(),
+  };
+}
+
+/** As much of a `MessagePort` of `node:worker_threads` as is needed. */
+export interface WorkerPort {
+  postMessage(message: unknown): void;
+  close(): void;
+  on(event: 'message', listener: (message: unknown) => void): unknown;
+  on(event: 'close', listener: () => void): unknown;
+}
+
+/** A `MessagePort` of `node:worker_threads`, such as a worker's `parentPort`. */
+export function overWorkerPort(port: WorkerPort): BridgePort {
+  return {
+    post: (message) => port.postMessage(message),
+    listen(onMessage, onClose) {
+      port.on('message', onMessage);
+      port.on('close', onClose);
+    },
+    close: () => port.close(),
+  };
+}
+
+/** As much of `process`, or of a `ChildProcess`, as is needed. */
+export interface ProcessPort {
+  readonly connected: boolean;
+  send?(message: unknown, callback: (error: Error | null) => void): boolean;
+  disconnect?(): void;
+  on(event: 'message', listener: (message: unknown) => void): unknown;
+  on(event: 'disconnect', listener: () => void): unknown;
+}
+
+/**
+ * The channel of `child_process.fork`: the child on one side, its `process` on the other. It must be forked with
+ * `serialization: 'advanced'`; JSON, the default, knows no typed arrays.
+ */
+export function overProcess(process: ProcessPort): BridgePort {
+  return {
+    // With a callback: without one a process that has just died would raise an error here.
+    post: (message) => void (process.connected && process.send?.(message, () => undefined)),
+    listen(onMessage, onClose) {
+      process.on('message', onMessage);
+      process.on('disconnect', onClose);
+    },
+    close: () => void (process.connected && process.disconnect?.()),
+  };
+}
+
+/** Refuses what is no {@link BridgePort}, such as a port that was not wrapped. */
+export function checkPort(port: BridgePort): BridgePort {
+  const given = (typeof port === 'object' ? (port ?? {}) : {}) as Partial<BridgePort>;
+  if ([given.post, given.listen, given.close].every((call) => typeof call === 'function')) return port;
+  throw new DenseNetError(
+    'ERR_INVALID_ARGUMENT',
+    'port must be what overMessagePort, overMessagePortMain, overWorkerPort or overProcess makes of an end of a channel.',
+  );
+}
