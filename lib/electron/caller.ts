@@ -54,11 +54,11 @@ export class Caller {
     const id = this.#next++;
     const cancel = (): void => this.#send({ type: 'cancel', id });
     try {
-      return await new Promise<unknown>((resolve, reject) => {
+      return (await new Promise<unknown>((resolve, reject) => {
         this.#pending.set(id, { resolve, reject, options });
         this.#send({ type: 'call', id, method, args });
         signal?.addEventListener('abort', cancel, { once: true });
-      });
+      })) as Methods[Name]['value'];
     } catch (error) {
       throw signal?.aborted === true && isAbort(error) ? (signal.reason as unknown) : error;
     } finally {

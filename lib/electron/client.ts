@@ -183,7 +183,7 @@ export class RemoteModel {
     };
     const signal: unknown = (options as TrainOptions | null | undefined)?.signal;
     // A signal that is none makes the run reject, like every other bad argument.
-    return new Run({ start }, isSignal(signal) ? signal : undefined);| null | undefined)?.signal);
+    return new Run({ start }, isSignal(signal) ? signal : undefined);
   }
 
   /** As `DenseNet.evaluate`. */

@@ -100,7 +100,7 @@ export class Session {
     let id: number | null = null;
     try {
       const bytes = checkPlain(message);
-      const given = (message ?? {}) as { id?: unknown };
+      const given = (message ?? {}) as { id?: unknown; type?: unknown };
       if (Number.isSafeInteger(given.id) && !this.#calls.has(given.id as number)) id = given.id as number;
       const fault = messageFault(given);
       if (fault !== undefined) throw new DenseNetError('ERR_INVALID_MESSAGE', `the message was refused: ${fault}.`);

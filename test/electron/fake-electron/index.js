@@ -12,7 +12,23 @@ const { MessageChannelMain } = require('./ports');
 const { forkUtility } = require('./utility');
 const wire = require('./wire');
 
-/** @typedef {import('puppeteer-core').Page} Page */
+/**
+ * What is used of puppeteer-core, whose own types need a browser's.
+ *
+ * @typedef {object} Page
+ * @property {(event: string, listener: (subject: any) => void) => void} on
+ * @property {(on: boolean) => Promise<void>} setRequestInterception
+ * @property {(name: string, call: (...args: any[]) => unknown) => Promise<void>} exposeFunction
+ * @property {(code: string) => Promise<unknown>} evaluateOnNewDocument
+ * @property {(code: string) => Promise<unknown>} evaluate
+ * @property {(url: string) => Promise<unknown>} goto
+ * @property {() => string} url
+ * @property {(selector: string) => Promise<void>} click
+ * @property {(options: { path: string }) => Promise<unknown>} screenshot
+ * @property {(selector: string) => Promise<{ boundingBox(): Promise<{ x: number, y: number, width: number, height: number } | null> } | null>} $
+ * @property {{ move(x: number, y: number, options?: { steps: number }): Promise<void>, down(): Promise<void>, up(): Promise<void> }} mouse
+ */
+/** @typedef {{ newPage(): Promise<Page>, close(): Promise<void> }} Browser */
 /** @typedef {import('./ports').MessagePortMain} MessagePortMain */
 
 /** @type {Map<string, (event: object, ...args: unknown[]) => unknown>} */
@@ -57,7 +73,9 @@ class BrowserWindow extends EventEmitter {
   async loadURL(url) {
     const { protocol, host, pathname } = new URL(url);
     appOrigin = `${protocol}//${host}`;
-    const { launch } = await import('puppeteer-core');
+    const driver = 'puppeteer-core';
+    const { launch } = await import(driver);
+    /** @type {Browser} */
     const browser = await launch({
       executablePath: /** @type {string} */ (process.env['CHROMIUM']),
       args: ['--no-sandbox', '--disable-gpu', '--force-color-profile=srgb', '--disable-dev-shm-usage'],
@@ -218,7 +236,7 @@ const chosen = [];
  * Does what the test says, one thing after the other.
  *
  * @param {Page} page
- * @param {import('puppeteer-core').Browser} browser
+ * @param {Browser} browser
  * @param {BrowserWindow} window
  */
 function listenToTest(page, browser, window) {
@@ -226,8 +244,9 @@ function listenToTest(page, browser, window) {
   const commands = {
     evaluate: (/** @type {string} */ code) => page.evaluate(code),
     click: (/** @type {string} */ selector) => page.click(selector),
-    fill: (/** @type {string} */ selector, /** @type {string} */ text) => page.$eval(selector, fillField, text),
-    screenshot: (/** @type {string} */ file) => page.screenshot({ path: /** @type {`${string}.png`} */ (file) }).then(() => null),
+    fill: (/** @type {string} */ selector, /** @type {string} */ text) =>
+      page.evaluate(`document.querySelector(${JSON.stringify(selector)}).value = ${JSON.stringify(text)}`),
+    screenshot: (/** @type {string} */ file) => page.screenshot({ path: file }).then(() => null),
     choose: (/** @type {string | null} */ file) => chosen.push(file),
     invokeFrom: (/** @type {string} */ url, /** @type {boolean} */ inside, /** @type {string} */ channel) =>
       window.webContents.invoke(channel, [], url, inside ? {} : null),
@@ -262,14 +281,6 @@ function listenToTest(page, browser, window) {
     }
   });
   process.send?.({ id: 0 });
-}
-
-/**
- * @param {Element} field
- * @param {string} text
- */
-function fillField(field, text) {
-  /** @type {{ value: string }} */ (/** @type {unknown} */ (field)).value = text;
 }
 
 const answerDialog = () => {
