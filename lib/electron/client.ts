@@ -211,8 +211,7 @@ export class RemoteModel {
   }
 
   #id(): number {
-    if (this.#disposed)
-      throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of. Create or load another.');
+    if (this.#disposed) throw new DenseNetError('ERR_DISPOSED', 'the model was disposed of. Create or load another.');
     return this.#facts.model;
   }
 }

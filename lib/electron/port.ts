@@ -23,7 +23,7 @@ export interface PagePort {
   postMessage(message: unknown): void;
   start(): void;
   close(): void;
-  addEventListener(type: 'message', listener: (event: { data: unknown }) => void): void;
+  addEventListener(type: string, listener: (event: object) => void): void;
 }
 
 /** A page's or a preload script's `MessagePort`, with Electron around it or not. */
@@ -31,9 +31,9 @@ export function overMessagePort(port: PagePort): BridgePort {
   return {
     post: (message) => port.postMessage(message),
     listen(onMessage, onClose) {
-      port.addEventListener('message', ({ data }) => onMessage(data));
-      // Electron has the event, as Chromium since 122. Types do not know it everywhere.
-      (port as { addEventListener(type: string, listener: () => void): void }).addEventListener('close', onClose);
+      port.addEventListener('message', (event) => onMessage((event as { data: unknown }).data));
+      // Electron has the event, as has Chromium since 122.
+      port.addEventListener('close', onClose);
       port.start();
     },
     close: () => port.close(),

@@ -120,7 +120,10 @@ export class Session {
     if (this.#calls.has(id))
       throw new DenseNetError('ERR_INVALID_MESSAGE', `the message was refused: call ${id} is not answered yet.`);
     if (this.#calls.size >= limits.calls)
-      throw new DenseNetError('ERR_BUSY', `${limits.calls} calls are not answered yet, and no more are allowed at once.`);
+      throw new DenseNetError(
+        'ERR_BUSY',
+        `${limits.calls} calls are not answered yet, and no more are allowed at once.`,
+      );
     const held = [...this.#calls.values()].reduce((sum, call) => sum + call.bytes, bytes);
     if (held > limits.bytes)
       throw new DenseNetError(

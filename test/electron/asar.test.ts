@@ -78,7 +78,10 @@ beforeAll(async () => {
     await cp(path.join(example, name), inFolder(`app/${name}`), { recursive: true });
   await mkdir(resources());
   const copied = await runNode([inFolder('app/libtorch.js'), path.join(resources(), 'libtorch')]);
-  expect(copied).toMatchObject({ code: 0, stdout: expect.stringMatching(/^libtorch 2\.\d+\.\d+ .*libraries in/) as unknown });
+  expect(copied).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^libtorch 2\.\d+\.\d+ .*libraries in/) as unknown,
+  });
   await asar.createPackageWithOptions(inFolder('app'), archive(), { unpack: unpackRule() });
   await writeFile(inFolder('shim.js'), shim);
   await writeFile(inFolder('program.js'), program);
@@ -91,7 +94,9 @@ test('everything native is unpacked by the rule, and the rest is not', async () 
   expect(natives.some((name) => name.endsWith('libtorch_densenet.node'))).toBe(true);
   expect(natives.some((name) => /densenet_core-torch[\d.]+\.so$/.test(name))).toBe(true);
   expect(natives.some((name) => name.includes('/@img/') && name.endsWith('.node'))).toBe(true);
-  const beside = (await readdir(`${archive()}.unpacked`, { recursive: true })).map((name) => `/${name.replaceAll('\\', '/')}`);
+  const beside = (await readdir(`${archive()}.unpacked`, { recursive: true })).map(
+    (name) => `/${name.replaceAll('\\', '/')}`,
+  );
   expect(natives.filter((name) => !beside.includes(name))).toEqual([]);
   expect(beside.filter((name) => name.endsWith('.js') && !name.includes('/@img/'))).toEqual([]);
   for (const packed of ['/main.js', '/host.js', '/node_modules/libtorch-densenet/dist/electron/host.js'])
@@ -122,7 +127,12 @@ describe('the package in an archive', () => {
   it('loads the addon, its core and sharp from app.asar.unpacked, and libtorch from the resources', async () => {
     const { code, stdout, stderr } = await run();
     expect({ code, stderr, stdout }).toMatchObject({ code: 0, stderr: '' });
-    expect(JSON.parse(stdout)).toEqual({ source: 'resources', path: path.join(resources(), 'libtorch'), rows: 364, picture: 5 });
+    expect(JSON.parse(stdout)).toEqual({
+      source: 'resources',
+      path: path.join(resources(), 'libtorch'),
+      rows: 364,
+      picture: 5,
+    });
   });
 
   it('says what is to be unpacked where nothing is', async () => {
@@ -158,6 +168,10 @@ test('the addon uses no memory that is not JavaScript’s own, which Electron wo
   const all = (await Promise.all(binaries.map((name) => readFile(path.join(folder, name), 'latin1')))).join('');
   // The search finds what is there.
   expect(all).toContain('napi_create_arraybuffer');
-  for (const name of ['napi_create_external_arraybuffer', 'napi_create_external_buffer', 'node_api_create_buffer_from_arraybuffer'])
+  for (const name of [
+    'napi_create_external_arraybuffer',
+    'napi_create_external_buffer',
+    'node_api_create_buffer_from_arraybuffer',
+  ])
     expect({ name, used: all.includes(name) }).toEqual({ name, used: false });
 });

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { connect, type RemoteModel } from '../../lib/electron/client';
 import { serveClient } from '../../lib/electron/host';
-import { DenseNet, type TrainingEvent } from '../../lib';
+import { datasets, DenseNet, type TrainingEvent } from '../../lib';
 import { tinyBatch, tinyConfig, tinyImages } from '../tiny';
 import { expectRefusal, refusal, temporaryFolder, valuesOf, wrong } from '../unit/support';
 import { bridgeMaker } from './support';
@@ -56,7 +56,9 @@ describe('a model on the other side of a bridge', () => {
     const large = new Float32Array(1_000_000);
     large.set(data as Float32Array, 500);
     const view = large.subarray(500, 500 + data.length);
-    expect(valuesOf(await remote.forward({ data: view, shape }))).toEqual(valuesOf(await remote.forward({ data, shape })));
+    expect(valuesOf(await remote.forward({ data: view, shape }))).toEqual(
+      valuesOf(await remote.forward({ data, shape })),
+    );
     expect([data.length, large.length]).toEqual([4 * 64, 1_000_000]);
     // A host that allows a few thousand bytes takes a small part of a large array.
     const { client } = bridge({ limits: { bytes: 4096 } });
@@ -81,14 +83,26 @@ describe('a model on the other side of a bridge', () => {
     const bad = { data: new Float32Array(8 * 8 * 3), shape: [1, 3, 8, 8] };
     const [there, here] = [await refusal(() => remote.forward(bad)), await refusal(() => local.forward(bad))];
     expect([there.code, there.message, there.name]).toEqual([here.code, here.message, 'DenseNetError']);
-    await expectRefusal(() => bridge().client.createModel(wrong({ variant: 'densenet122' })), 'ERR_UNKNOWN_VARIANT', 'densenet121');
+    await expectRefusal(
+      () => bridge().client.createModel(wrong({ variant: 'densenet122' })),
+      'ERR_UNKNOWN_VARIANT',
+      'densenet121',
+    );
   });
 
   it('rejects arguments that are no objects, or cannot be sent', async () => {
     const remote = await remoteModel();
     await expectRefusal(() => remote.predict(tinyImages(1), wrong(3)), 'ERR_INVALID_ARGUMENT', 'an object');
-    await expectRefusal(() => remote.predict(tinyImages(1), wrong({ topK: () => 1 })), 'ERR_INVALID_ARGUMENT', 'cannot be sent');
-    await expectRefusal(() => remote.predict(tinyImages(1), wrong({ signal: 1 })), 'ERR_INVALID_ARGUMENT', 'AbortSignal');
+    await expectRefusal(
+      () => remote.predict(tinyImages(1), wrong({ topK: () => 1 })),
+      'ERR_INVALID_ARGUMENT',
+      'cannot be sent',
+    );
+    await expectRefusal(
+      () => remote.predict(tinyImages(1), wrong({ signal: 1 })),
+      'ERR_INVALID_ARGUMENT',
+      'AbortSignal',
+    );
     await expectRefusal(() => remote.forward(wrong(undefined)), 'ERR_INVALID_ARGUMENT');
     await expectRefusal(() => remote.train(wrong(null), wrong(null)), 'ERR_INVALID_ARGUMENT');
     expect(await remote.predict(tinyImages(1))).toHaveLength(1);
@@ -164,7 +178,6 @@ describe('training on the other side of a bridge', () => {
   it('evaluates as the library does', async () => {
     const remote = await remoteModel();
     await using local = await DenseNet.create(tiny);
-    const { datasets } = await import('../../lib');
     const expected = await local.evaluate(datasets.fromArrays(tinyBatch(9)), { topK: [2], batchSize: 4 });
     expect(await remote.evaluate(tinyBatch(9), { topK: [2], batchSize: 4 })).toEqual(expected);
   });

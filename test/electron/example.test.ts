@@ -28,7 +28,7 @@ const textOf = (id: string): Promise<string> => evaluate<string>(`document.getEl
 const click = (id: string): Promise<unknown> => tell('click', `#${id}`);
 
 /** Waits until an expression of the page is true. */
-async function until(what: string, seconds = 60): Promise<void> {
+async function until(what: string, seconds = 240): Promise<void> {
   const end = Date.now() + seconds * 1000;
   while (!(await evaluate<boolean>(`Boolean(${what})`))) {
     if (Date.now() > end) throw new Error(`in vain: ${what}\n${await textOf('progress')}\n${output}`);
@@ -61,8 +61,14 @@ const digitsDrawn: [string, [number, number][]][] = [
   ['7', [[0.28, 0.2], [0.72, 0.2], [0.6, 0.45], [0.45, 0.85]]], // prettier-ignore
 ];
 
+/** Enough to read what is drawn here. */
+const epochs = 10;
+
 const suite = browser === undefined ? describe.skip : describe;
 if (browser === undefined) console.log('skipped: there is no Chromium here');
+
+// The network learns here; how fast, the machine decides.
+jest.setTimeout(300_000);
 
 suite('the example, with a stand-in for Electron', () => {
   beforeAll(async () => {
@@ -75,7 +81,7 @@ suite('the example, with a stand-in for Electron', () => {
     }))
       await symlink(place, inFolder(`app/node_modules/${name}`), 'junction');
     app = fork(inFolder('app/main.js'), [], {
-      env: { ...process.env, CHROMIUM: browser, OMP_NUM_THREADS: '2' },
+      env: { ...process.env, CHROMIUM: browser, OMP_NUM_THREADS: '1' },
       execArgv: [],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
@@ -95,8 +101,15 @@ suite('the example, with a stand-in for Electron', () => {
   afterAll(() => app.kill('SIGKILL'));
 
   it('opens a window that has neither Node nor more of Electron than four functions', async () => {
-    expect(await evaluate('[typeof require, typeof process, typeof module].join()')).toBe('undefined,undefined,undefined');
-    expect(await evaluate('Object.keys(window.digitsApp)')).toEqual(['connect', 'chooseWeights', 'chooseTarget', 'onHostGone']);
+    expect(await evaluate('[typeof require, typeof process, typeof module].join()')).toBe(
+      'undefined,undefined,undefined',
+    );
+    expect(await evaluate('Object.keys(window.digitsApp)')).toEqual([
+      'connect',
+      'chooseWeights',
+      'chooseTarget',
+      'onHostGone',
+    ]);
     await tell('prevent');
     expect(await tell('seen')).toEqual({
       privileged: [{ scheme: 'app', privileges: { standard: true, secure: true } }],
@@ -116,12 +129,16 @@ suite('the example, with a stand-in for Electron', () => {
   });
 
   it('runs nothing but its own files, and reaches nothing else', async () => {
-    await evaluate(`document.head.append(Object.assign(document.createElement('script'), { textContent: 'window.injected = 1' }))`);
+    await evaluate(
+      `document.head.append(Object.assign(document.createElement('script'), { textContent: 'window.injected = 1' }))`,
+    );
     expect(await evaluate('window.injected')).toBeUndefined();
     expect(await evaluate(`fetch('/app.mjs').then(() => 'fetched', () => 'refused')`)).toBe('refused');
-    expect(await evaluate(`new Promise((resolve) => { const frame = document.createElement('iframe'); frame.src = '/';
+    expect(
+      await evaluate(`new Promise((resolve) => { const frame = document.createElement('iframe'); frame.src = '/';
       frame.onload = () => { try { resolve(frame.contentDocument?.getElementById('pad') ? 'shown' : 'refused'); } catch { resolve('refused'); } };
-      document.body.append(frame); setTimeout(() => resolve('refused'), 500); })`)).toBe('refused');
+      document.body.append(frame); setTimeout(() => resolve('refused'), 500); })`),
+    ).toBe('refused');
     await evaluate(`document.querySelector('iframe').remove()`);
   });
 
@@ -143,28 +160,30 @@ suite('the example, with a stand-in for Electron', () => {
     expect(await textOf('facts')).toMatch(/DenseNet of [\d,]+ parameters.*libtorch 2\.\d+/);
     await tell('draw', circle);
     await until(`document.getElementById('sure').textContent.endsWith('sure')`);
-    const shares = await evaluate<number[]>(`[...document.querySelectorAll('#bars li')].map((item) => parseFloat(item.lastChild.textContent))`);
+    const shares = await evaluate<number[]>(
+      `[...document.querySelectorAll('#bars li')].map((item) => parseFloat(item.lastChild.textContent))`,
+    );
     expect(shares).toHaveLength(10);
     expect(shares.reduce((sum, share) => sum + share)).toBeCloseTo(100, 0);
     await picture('untrained');
   });
 
   it('trains, with curves as it goes', async () => {
-    await train(14);
-    await until(`Number(document.getElementById('loss-curve').dataset.points) >= 4`);
+    await train(epochs);
+    await until(`Number(document.getElementById('loss-curve').dataset.points) >= 3`);
     await picture('training');
-    await until(state('ready'), 120);
-    expect(await textOf('progress')).toMatch(/^Done: 14 epochs/);
+    await until(state('ready'), 800);
+    expect(await textOf('progress')).toMatch(new RegExp(`^Done: ${epochs} epochs`));
     expect(parseFloat(await textOf('accuracy'))).toBeGreaterThan(90);
-    expect(await evaluate(`document.getElementById('accuracy-curve').dataset.points`)).toBe('14');
+    expect(await evaluate(`document.getElementById('accuracy-curve').dataset.points`)).toBe(String(epochs));
     expect(await evaluate(`document.querySelectorAll('.charts canvas').length`)).toBe(2);
-  }, 150_000);
+  }, 1_000_000);
 
   it.each(digitsDrawn)('reads a %s that is drawn', async (digit, points) => {
     await click('clear');
     await until(`document.getElementById('digit').textContent === '?'`);
     await tell('draw', points);
-    await until(`document.getElementById('digit').textContent === '${digit}'`, 10);
+    await until(`document.getElementById('digit').textContent === '${digit}'`);
     await picture(`drawn-${digit}`);
   });
 
@@ -209,7 +228,7 @@ suite('the example, with a stand-in for Electron', () => {
     await train(2);
     await until(state('ready'));
     expect(await textOf('progress')).toMatch(/^Done: 2 epochs/);
-  }, 120_000);
+  }, 600_000);
 
   it('wrote no error to the console but those that were provoked', () => {
     const errors = output.split('\n').filter((line) => /page: error/.test(line));

@@ -84,7 +84,13 @@ test('a process that is stopped says that it was', async () => {
 
 test('what the main process passes is checked', async () => {
   expect(() => new HostProcess(wrong('host.js'))).toThrow(/start must be a function/);
-  expect(() => new HostProcess(wrong(() => undefined), wrong({ onExit: 1 }))).toThrow(/no option "onExit"/);
+  expect(
+    () =>
+      new HostProcess(
+        wrong(() => undefined),
+        wrong({ onExit: 1 }),
+      ),
+  ).toThrow(/no option "onExit"/);
   expect(() => host.connect(wrong(undefined))).toThrow(/MessagePortMain/);
   const { connection } = open();
   await expectRefusal(() => connection.grant('a\0b', 'read'), 'ERR_INVALID_ARGUMENT', 'zero bytes');
@@ -98,12 +104,17 @@ describe('checkSender', () => {
     expect(() => checkSender(frame(url), ['app://digits'])).not.toThrow();
   });
 
-  it.each(['app://digits.evil/', 'app://other/', 'https://digits/', 'file:///app://digits', 'about:blank', '', 'app:digits'])(
-    'refuses %s',
-    (url) => {
-      expect(() => checkSender(frame(url), ['app://digits'])).toThrow(/ERR_UNTRUSTED_SENDER/);
-    },
-  );
+  it.each([
+    'app://digits.evil/',
+    'app://other/',
+    'https://digits/',
+    'file:///app://digits',
+    'about:blank',
+    '',
+    'app:digits',
+  ])('refuses %s', (url) => {
+    expect(() => checkSender(frame(url), ['app://digits'])).toThrow(/ERR_UNTRUSTED_SENDER/);
+  });
 
   it('refuses frames within the page, frames that are gone, and origins that are none', () => {
     expect(() => checkSender(frame('app://digits/', {}), ['app://digits'])).toThrow(/a frame within a page/);

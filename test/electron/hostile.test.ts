@@ -27,6 +27,10 @@ async function clientWithModel(): Promise<RawClient> {
   return client;
 }
 
+// One host takes them all, and lives.
+let host: RawClient;
+beforeAll(async () => (host = await clientWithModel()));
+
 async function expectLiving(client: RawClient): Promise<void> {
   const answer = await client.say(call('predict', { model: 1, images: tinyImages(2), options: {} }, 2000));
   expect(answer).toMatchObject({ type: 'result', id: 2000 });
@@ -76,22 +80,29 @@ const messages: [string, unknown][] = [
   ['a regular expression', call('createModel', { options: { device: /(a+)+$/ } })],
   ['an error', call('createModel', { options: new Error('no') })],
   ['a bigint', call('createModel', { options: { seed: 1n } })],
-  ['a data view', call('forward', { model: 1, input: { data: new DataView(new ArrayBuffer(64)), shape: [1, 1, 8, 1] } })],
+  [
+    'a data view',
+    call('forward', { model: 1, input: { data: new DataView(new ArrayBuffer(64)), shape: [1, 1, 8, 1] } }),
+  ],
   ['plain memory', call('forward', { model: 1, input: { data: new ArrayBuffer(64), shape: [1, 1, 8, 1] } })],
-  ['shared memory', call('forward', { model: 1, input: { data: new Float32Array(new SharedArrayBuffer(256)), shape: [1, 1, 8, 8] } })],
+  [
+    'shared memory',
+    call('forward', { model: 1, input: { data: new Float32Array(new SharedArrayBuffer(256)), shape: [1, 1, 8, 8] } }),
+  ],
   ['a list of holes', call('predict', { model: 1, images: new Array(4_000_000_000), options: {} })],
   ['a list with a hole', call('createModel', { options: { ...tiny, blockConfig: [2, , 2] } })], // eslint-disable-line no-sparse-arrays
   ['a list with keys', call('createModel', { options: { ...tiny, blockConfig: Object.assign([2, 2], { more: 1 }) } })],
   ['a text of a million characters', call('createModel', { options: { device: 'c'.repeat(1_000_000) } })],
-  ['more values than any call needs', call('train', { model: 1, data: { labels: Array.from({ length: 600_000 }, () => 0) }, options: {} })],
+  [
+    'more values than any call needs',
+    call('train', { model: 1, data: { labels: Array.from({ length: 600_000 }, () => 0) }, options: {} }),
+  ],
 ];
 
 describe('a message that is none of the bridge', () => {
   it.each(messages)('%s: is refused, and the host goes on', async (_, message) => {
-    const client = await clientWithModel();
-    const answer = await client.say(message);
-    expect(answer).toMatchObject({ type: 'error', error: { code: 'ERR_INVALID_MESSAGE' } });
-    await expectLiving(client);
+    expect(await host.say(message)).toMatchObject({ type: 'error', error: { code: 'ERR_INVALID_MESSAGE' } });
+    await expectLiving(host);
   });
 });
 
@@ -107,7 +118,11 @@ const badArguments: [string, string, unknown, string?][] = [
   ['an enormous growth rate', 'createModel', { options: { ...tiny, growthRate: 1e9 } }],
   ['an enormous block', 'createModel', { options: { ...tiny, blockConfig: [1e7] } }],
   ['too many blocks', 'createModel', { options: { ...tiny, blockConfig: Array(1000).fill(1) } }],
-  ['an enormous model of allowed parts', 'createModel', { options: { growthRate: 1024, blockConfig: [256, 256], numClasses: 2 } }],
+  [
+    'an enormous model of allowed parts',
+    'createModel',
+    { options: { growthRate: 1024, blockConfig: [256, 256], numClasses: 2 } },
+  ],
   ['NaN', 'createModel', { options: { ...tiny, compression: NaN } }],
   ['a device that is a path', 'createModel', { options: { ...tiny, device: '/dev/mem' } }],
   ['a million classes', 'createModel', { options: { ...tiny, numClasses: 1e6 } }],
@@ -115,8 +130,16 @@ const badArguments: [string, string, unknown, string?][] = [
   ['a path as images', 'predict', { model: 1, images: '/etc/passwd', options: {} }],
   ['paths as pictures', 'predict', { model: 1, images: ['/etc/passwd'], options: {} }],
   ['no pictures', 'predict', { model: 1, images: [], options: {} }],
-  ['a shape that does not fit', 'predict', { model: 1, images: { data: new Float32Array(64), shape: [9, 1, 8, 8] }, options: {} }],
-  ['a shape that overflows', 'predict', { model: 1, images: { data: new Float32Array(64), shape: [65536, 65536, 65536, 65536] }, options: {} }],
+  [
+    'a shape that does not fit',
+    'predict',
+    { model: 1, images: { data: new Float32Array(64), shape: [9, 1, 8, 8] }, options: {} },
+  ],
+  [
+    'a shape that overflows',
+    'predict',
+    { model: 1, images: { data: new Float32Array(64), shape: [65536, 65536, 65536, 65536] }, options: {} },
+  ],
   ['a negative length', 'forward', { model: 1, input: { data: new Float32Array(64), shape: [-1, -1, 8, 8] } }],
   ['a shape of three', 'forward', { model: 1, input: { data: new Float32Array(64), shape: [1, 8, 8] } }],
   ['doubles', 'forward', { model: 1, input: { data: new Float64Array(64), shape: [1, 1, 8, 8] } }],
@@ -137,23 +160,48 @@ const badArguments: [string, string, unknown, string?][] = [
   ['a cache without end', 'train', { model: 1, data, options: { ...fit, cacheFeatures: true } }],
   ['epochs without end', 'train', { model: 1, data, options: { ...fit, epochs: 1e300 } }],
   ['a batch of a billion', 'train', { model: 1, data, options: { ...fit, batchSize: 1e9 } }],
-  ['an augmentation that enlarges without end', 'train', { model: 1, data, options: { ...fit, augment: [{ type: 'randomResizedCrop', size: [60_000, 60_000] }] } }],
+  [
+    'an augmentation that enlarges without end',
+    'train',
+    { model: 1, data, options: { ...fit, augment: [{ type: 'randomResizedCrop', size: [60_000, 60_000] }] } },
+  ],
   ['an augmentation that there is not', 'train', { model: 1, data, options: { ...fit, augment: [{ type: 'exec' }] } }],
-  ['an optimizer that there is not', 'train', { model: 1, data, options: { ...fit, trainer: { optimizer: { type: 'x', lr: 1 } } } }],
-  ['a learning rate that is infinite', 'train', { model: 1, data, options: { ...fit, trainer: { optimizer: { type: 'sgd', lr: Infinity } } } }],
-  ['a label of no class', 'train', { model: 1, data: { ...data, labels: [0, 1, 2, 0, 1, 99] }, options: fit }, 'ERR_LABEL_OUT_OF_RANGE'],
+  [
+    'an optimizer that there is not',
+    'train',
+    { model: 1, data, options: { ...fit, trainer: { optimizer: { type: 'x', lr: 1 } } } },
+  ],
+  [
+    'a learning rate that is infinite',
+    'train',
+    { model: 1, data, options: { ...fit, trainer: { optimizer: { type: 'sgd', lr: Infinity } } } },
+  ],
+  [
+    'a label of no class',
+    'train',
+    { model: 1, data: { ...data, labels: [0, 1, 2, 0, 1, 99] }, options: fit },
+    'ERR_LABEL_OUT_OF_RANGE',
+  ],
   ['labels that are too few', 'train', { model: 1, data: { ...data, labels: [0] }, options: fit }],
-  ['a prefix of no parameter', 'train', { model: 1, data, options: { ...fit, unfreeze: [{ epoch: 1, prefix: 'a.b' }] } }],
+  [
+    'a prefix of no parameter',
+    'train',
+    { model: 1, data, options: { ...fit, unfreeze: [{ epoch: 1, prefix: 'a.b' }] } },
+  ],
   ['metrics without end', 'evaluate', { model: 1, data, options: { calibrationBins: 1e9 } }],
   ['a model that there is not', 'dispose', { model: 99 }, 'ERR_DISPOSED'],
 ];
 
 describe('a call with hostile arguments', () => {
-  it.each(badArguments)('%s (%s): is refused, and the host goes on', async (_, method, args, code) => {
-    const client = await clientWithModel();
-    const answer = await client.say(call(method, args));
-    expect(answer).toMatchObject({ type: 'error', id: 1, error: { code: code ?? 'ERR_INVALID_ARGUMENT' } });
-    await expectLiving(client);
+  // Of four entries each: jest hands a function in for what a row leaves out.
+  const rows = badArguments.map(
+    ([what, method, args, code = 'ERR_INVALID_ARGUMENT']) => [what, method, args, code] as const,
+  );
+
+  it.each(rows)('%s (%s): is refused, and the host goes on', async (_, method, args, code) => {
+    const answer = await host.say(call(method, args));
+    expect(answer).toMatchObject({ type: 'error', id: 1, error: { code } });
+    await expectLiving(host);
   });
 });
 
@@ -171,7 +219,9 @@ describe('a client that wants too much', () => {
   it('gets no model larger than it may have', async () => {
     const client = rawClient({ limits: { modelValues: 1000 } });
     const answer = await client.say(call('createModel', { options: tiny }));
-    expect(answer).toMatchObject({ error: { code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining('allows 1000') } });
+    expect(answer).toMatchObject({
+      error: { code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining('allows 1000') },
+    });
   });
 
   it('has no more calls waiting, and no more bytes in them, than it may have', async () => {
@@ -190,11 +240,17 @@ describe('a client that wants too much', () => {
 
   it('cannot use the number of a call that is not answered yet, nor end another by it', async () => {
     const client = await clientWithModel();
-    expect(await client.say(call('train', { model: 1, data, options: endless }, 2))).toMatchObject({ type: 'event', id: 2 });
+    expect(await client.say(call('train', { model: 1, data, options: endless }, 2))).toMatchObject({
+      type: 'event',
+      id: 2,
+    });
     expect(await client.say(call('info', {}, 2))).toMatchObject({ type: 'error', id: null });
     // Not cancelled by it: it goes on until it is.
     expect(await client.say({ type: 'taken', id: 2 })).toMatchObject({ type: 'event', id: 2 });
-    expect(await client.say({ type: 'cancel', id: 2 })).toMatchObject({ type: 'error', id: 2, error: { code: 'ABORTED' } });
+    let answer = await client.say({ type: 'cancel', id: 2 });
+    // What had happened by then may come first.
+    while (answer.type === 'event') answer = await client.next();
+    expect(answer).toMatchObject({ type: 'error', id: 2, error: { code: 'ABORTED' } });
   });
 
   it('gets no event before it has taken the one before', async () => {
@@ -226,7 +282,9 @@ describe('a client that wants too much', () => {
 describe('what a message may be made of', () => {
   it('counts the memory that typed arrays look into, each once', () => {
     const memory = new ArrayBuffer(1000);
-    expect(checkPlain({ a: new Uint8Array(memory, 0, 10), b: [new Float32Array(memory, 0, 4)], c: new Int32Array(2) })).toBe(1008);
+    expect(
+      checkPlain({ a: new Uint8Array(memory, 0, 10), b: [new Float32Array(memory, 0, 4)], c: new Int32Array(2) }),
+    ).toBe(1008);
   });
 
   it('takes plain objects of another realm, and of none', () => {

@@ -48,7 +48,8 @@ const ways: Record<string, () => Promise<{ port: BridgePort; end: () => unknown 
     const port = overWorkerPort({
       postMessage: (message) => worker.postMessage(message),
       close: () => void worker.terminate(),
-      on: (event: string, listener: (value: never) => void) => worker.on(event === 'close' ? 'exit' : event, listener),
+      on: (event: string, listener: (value?: unknown) => void) =>
+        worker.on(event === 'close' ? 'exit' : event, listener),
     });
     return Promise.resolve({ port, end: () => worker.terminate() });
   },

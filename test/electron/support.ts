@@ -31,10 +31,10 @@ export interface RawClient {
   next(): Promise<HostMessage>;
 }
 
-/** Raw clients; closed after each test. */
+/** Raw clients; closed after the last test. */
 export function rawClientMaker(): (options?: HostOptions) => RawClient {
   const made: RawClient[] = [];
-  afterEach(() => {
+  afterAll(() => {
     for (const { port, session } of made.splice(0)) {
       session.close();
       port.close();

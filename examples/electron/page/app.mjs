@@ -127,7 +127,8 @@ function follow(event, epochs) {
   if (event.type === 'step') {
     const done = (event.epoch - 1 + event.step / event.steps) / epochs;
     at('bar').style.transform = `scaleX(${done})`;
-    at('progress').textContent = `Epoch ${event.epoch} of ${epochs}, step ${event.step} of ${event.steps}, loss ${event.loss.toFixed(3)}`;
+    at('progress').textContent =
+      `Epoch ${event.epoch} of ${epochs}, step ${event.step} of ${event.steps}, loss ${event.loss.toFixed(3)}`;
     at('speed').textContent = Math.round(event.imagesPerSecond).toLocaleString('en');
   }
   if (event.type === 'epoch') {

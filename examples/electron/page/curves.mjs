@@ -25,7 +25,9 @@ class Curve {
         height,
         scales: {
           x: { time: false, range: (_, __, most) => [1, Math.max(2, most ?? 2)] },
-          y: { range: (_, least, most) => [range[0] ?? (least ?? 0) * 0.95, range[1] ?? Math.max(most ?? 1, 0.01) * 1.05] },
+          y: {
+            range: (_, least, most) => [range[0] ?? (least ?? 0) * 0.95, range[1] ?? Math.max(most ?? 1, 0.01) * 1.05],
+          },
         },
         axes: [
           { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100], space: 30 },

@@ -145,8 +145,11 @@ class WebContents extends EventEmitter {
     const senderFrame = {
       url,
       parent,
-      postMessage: (/** @type {string} */ name, /** @type {unknown} */ message, /** @type {MessagePortMain[]} */ ports) =>
-        this.#deliver(name, message, ports),
+      postMessage: (
+        /** @type {string} */ name,
+        /** @type {unknown} */ message,
+        /** @type {MessagePortMain[]} */ ports,
+      ) => this.#deliver(name, message, ports),
     };
     try {
       return { value: await handlers.get(channel)?.({ sender: this, senderFrame }, ...args) };
@@ -176,7 +179,9 @@ class WebContents extends EventEmitter {
       port.on('close', () => void this.#run('fakeClosePort', id));
       return id;
     });
-    void this.#run('fakeReceive', channel, wire.encode([message]), ids).then(() => ports.forEach((port) => port.start()));
+    void this.#run('fakeReceive', channel, wire.encode([message]), ids).then(() =>
+      ports.forEach((port) => port.start()),
+    );
   }
 
   /**
@@ -260,7 +265,10 @@ function listenToTest(page, browser, window) {
     async draw(/** @type {[number, number][]} */ points) {
       const box = await (await page.$('#pad'))?.boundingBox();
       if (!box) throw new Error('there is no pad');
-      const [[x, y] = [0, 0], ...rest] = points.map(([across, down]) => [box.x + across * box.width, box.y + down * box.height]);
+      const [[x, y] = [0, 0], ...rest] = points.map(([across, down]) => [
+        box.x + across * box.width,
+        box.y + down * box.height,
+      ]);
       await page.mouse.move(/** @type {number} */ (x), /** @type {number} */ (y));
       await page.mouse.down();
       for (const [across, down] of rest)

@@ -75,4 +75,4 @@ class UtilityProcess extends EventEmitter {
 /** @param {string} file */
 const forkUtility = (file) => new UtilityProcess(file);
 
-module.exports = { forkUtility };
+module.exports = { forkUtility, UtilityProcess };
