@@ -12,8 +12,8 @@ interface CallOptions {
 
 /** A call that waits for its answer. */
 interface PendingCall {
-  resolve(value: unknown): void;
-  reject(reason: unknown): void;
+  resolve: (value: unknown) => void;
+  reject: (reason: unknown) => void;
   options: CallOptions;
 }
 

@@ -30,7 +30,7 @@ export interface HostProcessOptions {
 interface Running {
   process: UtilityProcess;
   /** Those who wait for the host to know a grant. */
-  granting: Map<Grant, { resolve(): void; reject(error: DenseNetError): void }>;
+  granting: Map<Grant, { resolve: () => void; reject: (error: DenseNetError) => void }>;
   ended: Promise<void>;
 }
 

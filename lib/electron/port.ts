@@ -98,12 +98,16 @@ export interface ProcessPort {
 export function overProcess(process: ProcessPort): BridgePort {
   return {
     // With a callback: without one a process that has just died would raise an error here.
-    post: (message) => void (process.connected && process.send?.(message, () => undefined)),
+    post(message) {
+      if (process.connected) process.send?.(message, () => undefined);
+    },
     listen(onMessage, onClose) {
       process.on('message', onMessage);
       process.on('disconnect', onClose);
     },
-    close: () => void (process.connected && process.disconnect?.()),
+    close() {
+      if (process.connected) process.disconnect?.();
+    },
   };
 }
 

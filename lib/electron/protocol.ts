@@ -77,7 +77,7 @@ export interface TrainOptions extends Omit<
 
 /** Every call of the bridge: what it is given, and what comes back. */
 export interface Methods {
-  info: { args: Record<never, never>; value: HostInfo };
+  info: { args: Record<string, never>; value: HostInfo };
   createModel: { args: { options: CreateOptions }; value: ModelFacts };
   loadModel: { args: { grant: Grant; options: LoadModelOptions }; value: ModelFacts };
   loadWeights: { args: { model: number; grant: Grant; options: LoadWeightsOptions }; value: LoadReport };

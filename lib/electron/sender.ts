@@ -19,18 +19,19 @@ export interface SenderFrame {
 export function checkSender(event: { readonly senderFrame: SenderFrame | null }, origins: readonly string[]): void {
   if (!isArrayOf<string>(origins, (one) => typeof one === 'string' && originOf(one) === one) || origins.length === 0)
     throw invalidArgument('origins', 'an array of origins such as "app://digits", at least one', origins);
-  const frame = event.senderFrame;
-  const why =
-    frame === null
-      ? 'the frame is gone'
-      : frame.parent !== null
-        ? 'it is a frame within a page'
-        : `it is of ${show(originOf(frame.url) ?? frame.url)}`;
-  if (frame === null || frame.parent !== null || !origins.includes(originOf(frame.url) ?? ''))
+  const why = refusalOf(event.senderFrame, origins);
+  if (why !== undefined)
     throw new DenseNetError(
       'ERR_UNTRUSTED_SENDER',
       `the request was refused: ${why}. Only the top frame of ${origins.join(', ')} may ask.`,
     );
+}
+
+function refusalOf(frame: SenderFrame | null, origins: readonly string[]): string | undefined {
+  if (frame === null) return 'the frame is gone';
+  if (frame.parent !== null) return 'it is a frame within a page';
+  const origin = originOf(frame.url);
+  return origin !== undefined && origins.includes(origin) ? undefined : `it is of ${show(origin ?? frame.url)}`;
 }
 
 /** Scheme and host, also of schemes that the URL standard gives no origin. */

@@ -1,6 +1,6 @@
 import uPlot from './uplot.mjs';
 
-const height = 210;
+const height = 320;
 
 /** A chart of two curves by epoch. */
 class Curve {
@@ -10,19 +10,18 @@ class Curve {
 
   /**
    * @param {HTMLElement} figure
-   * @param {(value: number) => string} format
    * @param {[number | null, number | null]} range Of the values; null follows them.
    */
-  constructor(figure, format, range) {
+  constructor(figure, range) {
     this.#figure = figure;
     const grid = { stroke: '#f0eeea', width: 1 };
     const axis = { stroke: '#6b6560', font: '12px system-ui, sans-serif', grid, ticks: { show: false } };
-    const value = (_, number) => (number == null ? '–' : format(number));
-    const series = (label, stroke) => ({ label, stroke, width: 2, value, points: { size: 4, fill: stroke } });
+    const series = (label, stroke) => ({ label, stroke, width: 2, points: { size: 4, fill: stroke } });
     this.#plot = new uPlot(
       {
         width: figure.clientWidth,
         height,
+        legend: { live: false },
         scales: {
           x: { time: false, range: (_, __, most) => [1, Math.max(2, most ?? 2)] },
           y: {
@@ -30,7 +29,7 @@ class Curve {
           },
         },
         axes: [
-          { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100], space: 30 },
+          { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100], space: 30, size: 30 },
           { ...axis, size: 44 },
         ],
         series: [{ label: 'epoch' }, series('training', '#2563eb'), series('test', '#ea580c')],
@@ -63,8 +62,8 @@ class Curve {
 
 /** The two charts of a run. */
 export class Curves {
-  #accuracy = new Curve(document.getElementById('accuracy-curve'), (value) => `${value.toFixed(1)} %`, [null, 100]);
-  #loss = new Curve(document.getElementById('loss-curve'), (value) => value.toFixed(3), [0, null]);
+  #accuracy = new Curve(document.getElementById('accuracy-curve'), [null, 100]);
+  #loss = new Curve(document.getElementById('loss-curve'), [0, null]);
 
   /** @param {import('libtorch-densenet').EpochEvent} event */
   add({ train, validation }) {
