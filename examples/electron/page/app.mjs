@@ -65,17 +65,24 @@ async function start() {
   client = connect(overMessagePort(await openPort()));
   void client.gone.then((error) => {
     model = undefined;
-    at('why').textContent = error.message.replace(/^ERR_\w+: /, '');
+    at('why').textContent = `${error.message} What is drawn here is still here.`;
     at('gone').hidden = false;
     setState('gone', 'Stopped');
     void classify();
   });
   const { libtorch, threads, version } = await client.info();
   await renew(client.createModel(network));
-  const where = model.device === 'cpu' ? `${threads} CPU threads` : model.device;
+  const where = model.device === 'cpu' ? `${threads} CPU thread${threads === 1 ? '' : 's'}` : model.device;
   at('facts').textContent =
     `A DenseNet of ${model.parameterCount.toLocaleString('en')} parameters, in a process of its own: ` +
     `libtorch-densenet ${version} on libtorch ${libtorch.version}, ${where}.`;
+}
+
+function begin() {
+  start().catch((error) => {
+    if (client?.connected !== false) setState('error', 'Not ready');
+    complain(error);
+  });
 }
 
 /** Takes a model in the place of the one before. */
@@ -206,7 +213,7 @@ on('plan', 'submit', train);
 on('stop', 'click', () => running?.abort());
 on('clear', 'click', () => pad.clear());
 on('reset', 'click', () => renew(client.createModel(network)));
-on('restart', 'click', start);
+on('restart', 'click', begin);
 on('open', 'click', async () => {
   const grant = await window.digitsApp.chooseWeights();
   if (grant === null) return;
@@ -221,7 +228,4 @@ on('save', 'click', async () => {
 });
 
 window.digitsApp.onHostGone((why) => client?.lost(why));
-start().catch((error) => {
-  setState('error', 'Not ready');
-  complain(error);
-});
+begin();
