@@ -90,7 +90,7 @@ const messages: [string, unknown][] = [
     call('forward', { model: 1, input: { data: new Float32Array(new SharedArrayBuffer(256)), shape: [1, 1, 8, 8] } }),
   ],
   ['a list of holes', call('predict', { model: 1, images: new Array(4_000_000_000), options: {} })],
-  ['a list with a hole', call('createModel', { options: { ...tiny, blockConfig: [2, , 2] } })], // eslint-disable-line no-sparse-arrays
+  ['a list with a hole', call('createModel', { options: { ...tiny, blockConfig: [2, , 2] } })],
   ['a list with keys', call('createModel', { options: { ...tiny, blockConfig: Object.assign([2, 2], { more: 1 }) } })],
   ['a text of a million characters', call('createModel', { options: { device: 'c'.repeat(1_000_000) } })],
   [
