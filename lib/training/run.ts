@@ -1,5 +1,5 @@
 import { EventBuffer, type History, type TrainingEvent } from './events';
-import { linkSignal } from './stoppable';
+import { linkSignal } from './link-signal';
 
 /**
  * A training run: a promise of its history, an async iterable of its events, and a way to end it. Leaving the loop

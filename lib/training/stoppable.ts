@@ -2,6 +2,7 @@ import type { Dataset } from '../data/dataset';
 import { toDenseNetError } from '../errors';
 import type { ModelHandle } from '../model/handle';
 import type { NativeDataset } from '../native';
+import { linkSignal } from './link-signal';
 import { prepareDataset, type PreparedDataset } from './upload';
 
 /** Native work that can be ended. */
@@ -62,12 +63,4 @@ export async function withSignal<Result>(
   } finally {
     unlink();
   }
-}
-
-/** Lets a signal abort a controller. Returns what ends that. */
-export function linkSignal(control: AbortController, signal: AbortSignal | undefined): () => void {
-  const abort = (): void => control.abort(signal?.reason);
-  if (signal?.aborted) abort();
-  else signal?.addEventListener('abort', abort, { once: true });
-  return () => signal?.removeEventListener('abort', abort);
 }
