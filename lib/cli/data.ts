@@ -3,9 +3,8 @@ import path from 'node:path';
 import * as datasets from '../data';
 import type { Dataset } from '../data/dataset';
 import { checkTransforms, type Transform } from '../data/transform';
-import { cannotRead } from '../data/faults';
 import * as transforms from '../data/transforms';
-import { DenseNetError } from '../errors';
+import { cannotRead, DenseNetError } from '../errors';
 import { didYouMean } from '../validate';
 
 /** Where data come from and how pictures are prepared: what `--data` and the configuration file say. */

@@ -83,9 +83,15 @@ describe('Ctrl-C on the command line', () => {
     }) as unknown as Trainer;
 
   const interrupted = async (trainer: Trainer): Promise<boolean> => {
-    const following = follow(trainer, tinyDataset(), { epochs: 1, batchSize: 4 }, { json: true });
+    const folder = await RunFolder.open(inFolder('interrupted'), {}, 'cpu');
+    const following = follow(
+      trainer,
+      tinyDataset(),
+      { epochs: 1, batchSize: 4 },
+      { folder, resume: false, json: true },
+    );
     process.emit('SIGINT', 'SIGINT');
-    return (await following).interrupted;
+    return (await following.finally(() => folder.close())).interrupted;
   };
 
   it('ends a run', async () => {

@@ -5,7 +5,8 @@ import { isDenseNetError } from '../../lib/errors';
 import type { FilePiece } from '../../lib/native';
 import { findDuplicateKey, findExcess } from '../../lib/weights/json';
 import { safetensorsHeader } from '../../lib/weights/safetensors';
-import { countOf, dtypeSize, type Dtype } from '../../lib/weights/tensor-entry';
+import { elementCount } from '../../lib/tensor';
+import { dtypeSize, type Dtype } from '../../lib/weights/tensor-entry';
 import { torchZipPieces } from '../../lib/weights/torch-zip-writer';
 import { readBytes } from '../weights/read';
 
@@ -33,7 +34,7 @@ const tensors: fc.Arbitrary<Tensor[]> = fc
   )
   .map((list) =>
     list.map(({ seed, ...one }) => {
-      const length = countOf(one.shape) * dtypeSize[one.dtype];
+      const length = elementCount(one.shape) * dtypeSize[one.dtype];
       return { ...one, bytes: Buffer.from(Array.from({ length }, (_, place) => (place * 31 + seed) % 256)) };
     }),
   );
@@ -113,7 +114,7 @@ test('an IDX file of any shape is read again, gzipped or not', async () => {
       fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 4 }),
       fc.boolean(),
       async (shape, packed) => {
-        const data = Uint8Array.from({ length: countOf(shape) }, (_, place) => (place * 7) % 256);
+        const data = Uint8Array.from({ length: elementCount(shape) }, (_, place) => (place * 7) % 256);
         const plain = Buffer.from([0, 0, 8, shape.length, ...shape.flatMap((length) => [0, 0, 0, length]), ...data]);
         const found = await parseIdx('the file', packed ? gzipSync(plain) : plain);
         expect(found).toEqual({ shape, data });
