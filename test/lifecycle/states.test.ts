@@ -4,6 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   ClassificationMetrics,
+  createBatcher,
   DenseNet,
   DenseNetError,
   isDenseNetError,
@@ -161,6 +162,15 @@ const members: Record<string, [Results, (situation: Situation) => unknown]> = {
       await metrics.add(logits, floats([2, 3], [0, 0, 1, 1, 0, 0]));
       return metrics.result();
     },
+  ],
+  // A batcher is made in the state: of a disposed model there is none.
+  'Batcher#predict': [reads, async ({ model }) => createBatcher(model).predict(tinyImages(2))],
+  'Batcher#forward': [reads, async ({ model }) => createBatcher(model).forward(tinyImages(2))],
+  'Batcher#statistics': [{ ...always, disposed: 'ERR_DISPOSED' }, ({ model }) => createBatcher(model).statistics],
+  'Batcher#close': [{ ...always, disposed: 'ERR_DISPOSED' }, ({ model }) => createBatcher(model).close()],
+  'Batcher#[Symbol.asyncDispose]': [
+    { ...always, disposed: 'ERR_DISPOSED' },
+    ({ model }) => createBatcher(model)[Symbol.asyncDispose](),
   ],
   'Summary#toString': [reads, async ({ model }) => String(await model.summary({ size: 8 }))],
   'new DenseNetError': [always, () => new DenseNetError('ERR_BUSY', 'busy')],
