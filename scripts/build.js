@@ -91,6 +91,51 @@ async function isWhole(file) {
   return existsSync(file) && (await findDamage(file)) === undefined;
 }
 
+/** How many compilers run side by side: each takes up to 3 GB. CMake's own variable may say otherwise. */
+function jobs() {
+  const given = Number(process.env['CMAKE_BUILD_PARALLEL_LEVEL']);
+  return given || Math.max(1, Math.min(os.availableParallelism(), Math.floor(os.totalmem() / 3e9)));
+}
+
+/**
+ * Configures and builds with cmake-js.
+ *
+ * @param {Libtorch} libtorch
+ * @param {string} tools The folder that cmake-js and node-addon-api can be required from.
+ * @param {object} plan
+ * @param {string} plan.folder CMake's, relative to the root.
+ * @param {string} plan.release Where the libraries go.
+ * @param {string[]} [plan.settings] Further ones, for cmake-js.
+ * @param {string[]} [plan.targets] Without any, what is built by default.
+ * @param {(detail: string) => void} update
+ */
+async function compile(libtorch, tools, { folder, release: target, settings = [], targets = [] }, update) {
+  const requireTool = createRequire(path.join(tools, 'package.json'));
+  const cmakeJs = requireTool.resolve('cmake-js/bin/cmake-js');
+  // The kernels need clang-cl where the system's own compiler is Microsoft's.
+  const toolset = process.platform === 'win32' ? ['-t', 'ClangCL'] : [];
+  const args = [
+    ...['-O', folder],
+    `--CDLIBTORCH_ROOT=${libtorch.path}`,
+    `--CDLIBTORCH_VERSION=${libtorch.version}`,
+    `--CDRELEASE_FOLDER=${target}`,
+    `--CDNODE_ADDON_API_DIR=${path.dirname(requireTool.resolve('node-addon-api'))}`,
+    ...settings,
+    ...toolset,
+  ];
+  // Always: cmake-js configures a new folder only, and what lies there may be for another libtorch.
+  await runNode([cmakeJs, 'configure', ...args], path.join(root, folder, 'configure.log'), () => undefined);
+  for (const one of targets.length === 0 ? [[]] : targets.map((name) => ['-T', name]))
+    await runNode(
+      [cmakeJs, 'build', ...args, ...one, '-p', String(jobs())],
+      path.join(root, folder, 'build.log'),
+      (line) => {
+        const progress = /^\s*\[\s*(\d+)(?:\/(\d+)\]|%\])/.exec(line);
+        if (progress) update(progress[2] ? `${progress[1]} of ${progress[2]}` : `${progress[1]} %`);
+      },
+    );
+}
+
 /**
  * @param {Libtorch} libtorch
  * @param {string} tools The folder that cmake-js and node-addon-api can be required from.
@@ -111,28 +156,8 @@ async function buildNative(libtorch, tools, force, folder = 'build') {
   const mend = `The addon is built there: run this as the owner of ${root}, or install the package where you can write.`;
   await makeWritable(release, mend);
   await makeWritable(path.join(root, folder), mend);
-  await step(
-    `building the addon against libtorch ${libtorch.version} (${libtorch.build}); some minutes`,
-    async (update) => {
-      const jobs = Math.max(1, Math.min(os.availableParallelism(), Math.floor(os.totalmem() / 3e9)));
-      const requireTool = createRequire(path.join(tools, 'package.json'));
-      const settings = [
-        `--CDLIBTORCH_ROOT=${libtorch.path}`,
-        `--CDLIBTORCH_VERSION=${libtorch.version}`,
-        `--CDRELEASE_FOLDER=${release}`,
-        `--CDNODE_ADDON_API_DIR=${path.dirname(requireTool.resolve('node-addon-api'))}`,
-      ];
-      const cmakeJs = requireTool.resolve('cmake-js/bin/cmake-js');
-      // The kernels need clang-cl where the system's own compiler is Microsoft's.
-      const toolset = process.platform === 'win32' ? ['-t', 'ClangCL'] : [];
-      const args = ['-O', folder, ...settings, ...toolset];
-      // Always: cmake-js configures a new folder only, and what lies there may be for another libtorch.
-      await runNode([cmakeJs, 'configure', ...args], path.join(root, folder, 'configure.log'), () => undefined);
-      await runNode([cmakeJs, 'build', ...args, '-p', String(jobs)], path.join(root, folder, 'build.log'), (line) => {
-        const progress = /^\s*\[\s*(\d+)(?:\/(\d+)\]|%\])/.exec(line);
-        if (progress) update(progress[2] ? `${progress[1]} of ${progress[2]}` : `${progress[1]} %`);
-      });
-    },
+  await step(`building the addon against libtorch ${libtorch.version} (${libtorch.build}); some minutes`, (update) =>
+    compile(libtorch, tools, { folder, release }, update),
   );
   await writeStamp(stamp, hash);
   return 'built';
@@ -205,6 +230,6 @@ async function build({ libtorch, tools, typescript }) {
   if (typescript) await buildTypeScript(force);
 }
 
-module.exports = { build, buildNative, hashSources, readStamps, release, writeStamp };
+module.exports = { build, buildNative, compile, hashSources, readStamps, release, writeStamp };
 
 if (require.main === module) runScript(() => require('./setup').buildAll());

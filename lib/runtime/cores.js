@@ -24,16 +24,15 @@ function coreName(version) {
 }
 
 /**
- * The folders of a package in which addons lie: the one built here, before the one that was shipped.
+ * The folders of a package in which addons lie: the one built here, before the one that was shipped. As for node-gyp-build,
+ * which finds the loader, LIBTORCH_DENSENET_PREBUILD names another root, such as that of a build with a sanitizer.
  *
  * @param {string} packageRoot
  * @returns {string[]}
  */
 function addonFolders(packageRoot) {
-  return [
-    path.join(packageRoot, 'build', 'Release'),
-    path.join(packageRoot, 'prebuilds', `${process.platform}-${process.arch}`),
-  ];
+  const root = process.env['LIBTORCH_DENSENET_PREBUILD'] || packageRoot;
+  return [path.join(root, 'build', 'Release'), path.join(root, 'prebuilds', `${process.platform}-${process.arch}`)];
 }
 
 /**

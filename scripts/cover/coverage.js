@@ -3,7 +3,7 @@
 /**
  * `npm run coverage [-- TESTS] [--full] [--html FOLDER]`: runs the tests, or some of them, and tells what share of lines and
  * branches of lib/ they went through, the programs that they start included, and which ten files have most left.
- * `--full` lists every file, `--html FOLDER` writes pages that show each line. C++ is not in it.
+ * `--full` lists every file, `--html FOLDER` writes pages that show each line. `npm run coverage -- native` does the same for C++ (native.js).
  */
 
 const { existsSync } = require('node:fs');
@@ -66,6 +66,7 @@ function report(counts) {
 }
 
 async function coverage() {
+  if (process.argv[2] === 'native') return require('./native').coverage(process.argv.slice(3));
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: { full: { type: 'boolean', default: false }, html: { type: 'string' } },

@@ -6,7 +6,6 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <torch/utils.h>
 
-#include <cstdio>
 #include <memory>
 
 #include "core/data/prefetch.h"
@@ -16,20 +15,11 @@
 #include "cuda_kernel_checks.h"
 #include "network_cases.h"
 #include "plain_kernels.h"
+#include "report.h"
 
 namespace {
 
 namespace device = densenet::engine::cuda;
-
-bool all_held = true;
-
-void report(const std::string& check, bool held, double value) {
-  all_held = all_held && held;
-  std::printf(R"({"check": "%s", "held": %s, "value": %.3g})"
-              "\n",
-              check.c_str(), held ? "true" : "false", value);
-  std::fflush(stdout);
-}
 
 Outcome train_with(const std::shared_ptr<const device::Kernels>& kernels, const Case& one, at::ScalarType type,
                    MemoryMode memory) {

@@ -4,24 +4,15 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include <cstdio>
 #include <string>
 
 #include "core/engine/cpu/kernels.h"
 #include "network_cases.h"
+#include "report.h"
 
 namespace {
 
 namespace engine = densenet::engine;
-
-bool all_held = true;
-
-void report(const std::string& check, bool held, double value) {
-  all_held = all_held && held;
-  std::printf(R"({"check": "%s", "held": %s, "value": %.3g})"
-              "\n",
-              check.c_str(), held ? "true" : "false", value);
-}
 
 void check_against_reference(const Case& one) {
   const Outcome reference = train_once(one, at::kDouble, Implementation::kReference, MemoryMode::kFast);

@@ -6,6 +6,7 @@ import { flipBits } from './flips';
 import { refuseHostileFiles } from './hostile';
 import { killWhileSaving } from './kill';
 import { findLeaks } from './leaks';
+import { exhaustMemory } from './memory';
 import { predictAtOnce } from './predictions';
 import { resumeExactly } from './resume';
 import { interrupt } from './signals';
@@ -115,6 +116,13 @@ export const checks: readonly Check[] = [
       figures['peak of the process, MB'] = Math.round(process.resourceUsage().maxRSS / 1024);
       return { done: times, faults, figures };
     },
+  },
+  {
+    name: 'memory',
+    about: 'limits processes in their memory, and runs out of it in five ways; the next valid call must work',
+    times: 100,
+    unit: 'rounds',
+    run: (_, dose) => exhaustMemory(dose),
   },
   {
     name: 'predictions',

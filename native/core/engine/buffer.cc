@@ -2,7 +2,14 @@
 
 #include <ATen/ATen.h>
 
-#ifdef __linux__
+// Under AddressSanitizer each buffer is a piece of its own, with a guard on both sides, and gone when it is let go of.
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
+#define BUFFERS_ARE_KEPT 1
+#else
+#define BUFFERS_ARE_KEPT 0
+#endif
+
+#if BUFFERS_ARE_KEPT
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -14,7 +21,7 @@
 
 namespace densenet::engine {
 
-#ifdef __linux__
+#if BUFFERS_ARE_KEPT
 
 namespace {
 
@@ -55,15 +62,11 @@ class Pieces {
     return memory;
   }
 
-  void give(void* memory, std::size_t bytes) {
+  /// Called where a tensor ends, so it must not fail: a piece that there is no memory to remember goes back.
+  void give(void* memory, std::size_t bytes) noexcept {
     const std::scoped_lock lock(mutex_);
     used_bytes_ -= bytes;
-    if (closed_) {
-      munmap(memory, bytes);
-      return;
-    }
-    kept_.emplace(bytes, memory);
-    kept_bytes_ += bytes;
+    if (closed_ || !keep(memory, bytes)) munmap(memory, bytes);
   }
 
   void release() {
@@ -86,6 +89,16 @@ class Pieces {
 
  private:
   using Kept = std::multimap<std::size_t, void*>;
+
+  bool keep(void* memory, std::size_t bytes) noexcept {
+    try {
+      kept_.emplace(bytes, memory);
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+    kept_bytes_ += bytes;
+    return true;
+  }
 
   void unmap(Kept::iterator piece) {
     munmap(piece->second, piece->first);
@@ -143,8 +156,9 @@ at::Tensor make_buffer(std::int64_t rows, std::int64_t columns, const at::Tensor
   const std::size_t bytes = static_cast<std::size_t>(rows * columns) * options.dtype().itemsize();
   if (bytes < kLarge || !options.device().is_cpu()) return at::empty({rows, columns}, options);
   const std::shared_ptr<Pieces>& own = pieces();
-  void* memory = own->take(bytes);
-  return at::from_blob(memory, {rows, columns}, [own, bytes](void* piece) { own->give(piece, bytes); }, options);
+  // Whatever fails below, it is given back, and once.
+  const std::shared_ptr<void> memory(own->take(bytes), [own, bytes](void* piece) { own->give(piece, bytes); });
+  return at::from_blob(memory.get(), {rows, columns}, [memory](void*) {}, options);
 }
 
 std::int64_t kept_buffers() { return static_cast<std::int64_t>(pieces()->kept_bytes()); }

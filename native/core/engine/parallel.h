@@ -22,9 +22,11 @@ void for_items(std::int64_t items, std::int64_t work, const F& f) {
   const std::int64_t worth = (work / kWorkOfThread) + 1;
   const std::int64_t threads = std::min({static_cast<std::int64_t>(at::get_num_threads()), items, worth});
   std::atomic<std::int64_t> next{0};
+  // Only the number counts: what items leave is seen by others when the threads meet, at the end.
+  const auto take = [&] { return next.fetch_add(1, std::memory_order_relaxed); };
   const auto run_slots = [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t slot = begin; slot < end; ++slot) {
-      for (std::int64_t item = next++; item < items; item = next++) f(item, slot);
+      for (std::int64_t item = take(); item < items; item = take()) f(item, slot);
     }
   };
   if (threads > 1) {

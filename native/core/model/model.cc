@@ -169,11 +169,16 @@ void Model::load(const std::string& path, std::span<const TensorEntry> entries,
   for (const std::string& name : zeros) {
     if (!own.contains(name)) throw Error(code::kInternal, "the model has no tensor " + name + ".");
   }
-  // The reader has read everything once before the first is copied: a file that fails leaves the model as it was.
+  // The reader has read everything once, and what takes memory is done, before the first is copied: a load that fails
+  // leaves the model as it was.
   const TensorReader reader(path, entries);
+  std::unordered_map<std::string, at::Tensor> adapted;
   for (const TensorEntry& entry : entries) {
-    const at::Tensor tensor = reader.read(entry);
-    own.at(entry.name).copy_(entry.adapt_channels == 0 ? tensor : adapt_input(tensor, entry.adapt_channels));
+    if (entry.adapt_channels != 0) adapted.emplace(entry.name, adapt_input(reader.read(entry), entry.adapt_channels));
+  }
+  for (const TensorEntry& entry : entries) {
+    const auto changed = adapted.find(entry.name);
+    own.at(entry.name).copy_(changed == adapted.end() ? reader.read(entry) : changed->second);
   }
   for (const std::string& name : zeros) own.at(name).zero_();
 }

@@ -28,13 +28,7 @@ bool Worker::post(JobKind kind, std::function<void()> job) {
 
 void Worker::run_pending_reads() {
   std::unique_lock lock(mutex_);
-  while (!abandoned_ && !jobs_.empty() && jobs_.front().kind == JobKind::kRead) {
-    const Job job = std::move(jobs_.front());
-    jobs_.pop_front();
-    lock.unlock();
-    job.run();
-    lock.lock();
-  }
+  while (!abandoned_ && !jobs_.empty() && jobs_.front().kind == JobKind::kRead) run_next(lock);
 }
 
 void Worker::close() {
@@ -80,18 +74,22 @@ void Worker::wait_for_job(std::unique_lock<std::mutex>& lock) {
   wake_.wait(lock, called);
 }
 
+void Worker::run_next(std::unique_lock<std::mutex>& lock) {
+  {
+    const Job job = std::move(jobs_.front());
+    jobs_.pop_front();
+    lock.unlock();
+    job.run();
+  }  // the job's captures, which may post in their turn, go before the lock is taken again
+  lock.lock();
+}
+
 void Worker::loop() {
   std::unique_lock lock(mutex_);
   while (true) {
     wait_for_job(lock);
     if (jobs_.empty()) break;
-    {
-      const Job job = std::move(jobs_.front());
-      jobs_.pop_front();
-      lock.unlock();
-      job.run();
-    }  // the job's captures go before the lock is taken again
-    lock.lock();
+    run_next(lock);
   }
   finished_ = true;
 }

@@ -59,6 +59,8 @@ class Worker {
 
   void loop();
   void wait_for_job(std::unique_lock<std::mutex>& lock);
+  /// Takes the job at the head of the queue and runs it, without the lock.
+  void run_next(std::unique_lock<std::mutex>& lock);
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

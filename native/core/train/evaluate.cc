@@ -13,10 +13,10 @@ std::optional<Evaluation> evaluate(const Model& model, BatchSource& source, bool
   NetworkImpl& network = model.network();
   const ModelConfig& config = model.config();
   EvaluationSum sum(config.num_classes, options);
-  network.eval();
   source.start_epoch({});
   while (const std::optional<Batch> batch = source.next()) {
     if (stop()) return std::nullopt;
+    network.eval();  // a call in a pause may have changed the mode
     sum.add(pooled ? network.classify(batch->images) : network.forward(to_network_input(batch->images, config)),
             batch->labels);
   }

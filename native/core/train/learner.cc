@@ -111,9 +111,11 @@ StepResult Learner::try_step(std::span<const Batch> batches, bool pooled, const 
   for (const Batch& batch : batches) weight += loss_.weight(batch.labels, model_->config().num_classes);
   Sums sums;
   for (const Batch& batch : batches) add_gradients(batch, pooled, batches.size() == 1, weight, sums);
+  const bool averaging = average_.options().kind == AverageOptions::Kind::kExponential;
+  if (averaging) average_.reserve(model_->network());  // while nothing has moved
   const bool moved = move(rates);
   if (statistics) statistics->accept();
-  if (moved && average_.options().kind == AverageOptions::Kind::kExponential) average_.update(model_->network());
+  if (moved && averaging) average_.update(model_->network());
   return {.loss = sums.loss, .correct = sums.correct, .size = sums.size};
 }
 

@@ -14,33 +14,6 @@ namespace densenet {
 
 namespace {
 
-/// The columns of the slots, as libtorch's kernels take them.
-struct Lists {
-  std::vector<at::Tensor> parameters;
-  std::vector<at::Tensor> gradients;
-  std::vector<at::Tensor> first;
-  std::vector<at::Tensor> second;
-  std::vector<at::Tensor> third;
-  std::vector<at::Tensor> steps;
-};
-
-template <class Slots>
-Lists columns_of(const Slots& slots) {
-  Lists lists;
-  const auto add = [](std::vector<at::Tensor>& list, const at::Tensor& tensor) {
-    if (tensor.defined()) list.push_back(tensor);
-  };
-  for (const auto* slot : slots) {
-    lists.parameters.push_back(slot->parameter);
-    lists.gradients.push_back(slot->parameter.grad());
-    add(lists.first, slot->first);
-    add(lists.second, slot->second);
-    add(lists.third, slot->third);
-    add(lists.steps, slot->steps);
-  }
-  return lists;
-}
-
 constexpr const char* kPrefix = "trainer.optimizer.";
 
 /// The members of a slot with the names under which they are saved.
@@ -52,6 +25,18 @@ auto members_of(Slot& slot) {
 }
 
 }  // namespace
+
+void Optimizer::Lists::add(const Slot& slot) {
+  const auto append = [](std::vector<at::Tensor>& list, const at::Tensor& tensor) {
+    if (tensor.defined()) list.push_back(tensor);
+  };
+  parameters.push_back(slot.parameter);
+  gradients.push_back(slot.parameter.grad());
+  append(first, slot.first);
+  append(second, slot.second);
+  append(third, slot.third);
+  append(steps, slot.steps);
+}
 
 Optimizer::Optimizer(OptimizerOptions options) : options_(std::move(options)) {
   const ParameterGroup others{
@@ -88,6 +73,7 @@ void Optimizer::follow(const torch::nn::Module& module) {
                        .parameter = parameter,
                        .group = group_of(item.key()),
                        .decays = options_.decay_vectors || parameter.dim() > 1,
+                       .fresh = true,
                        .first = {},
                        .second = {},
                        .third = {},
@@ -111,6 +97,7 @@ std::vector<at::Tensor> Optimizer::gradients() const {
 
 void Optimizer::start(Slot& slot) const {
   const auto zeros = [&] { return at::zeros_like(slot.parameter); };
+  slot.fresh = true;
   switch (options_.kind) {
     case OptimizerOptions::Kind::kSgd:
       if (options_.momentum > 0.0) slot.first = at::empty_like(slot.parameter);  // the kernel fills it
@@ -132,55 +119,75 @@ void Optimizer::start(Slot& slot) const {
 
 void Optimizer::step(const Rates& rates) {
   const torch::NoGradGuard no_grad;
+  // All memory is taken before anything moves: a step that fails leaves everything as it was.
+  start_new();
+  const std::vector<Call> calls = plan(rates);
+  for (const Call& call : calls) run(call);
+  for (Slot& slot : slots_) slot.fresh = slot.fresh && !slot.parameter.grad().defined();
+}
+
+void Optimizer::start_new() {
+  if (options_.kind == OptimizerOptions::Kind::kSgd && options_.momentum <= 0.0) return;  // it keeps nothing
+  std::vector<std::pair<Slot*, Slot>> started;
+  for (Slot& slot : slots_) {
+    if (slot.first.defined() || !slot.parameter.grad().defined()) continue;
+    Slot one = slot;
+    start(one);
+    started.emplace_back(&slot, std::move(one));
+  }
+  for (auto& [slot, one] : started) *slot = std::move(one);
+}
+
+std::vector<Optimizer::Call> Optimizer::plan(const Rates& rates) const {
   const bool adam = options_.kind == OptimizerOptions::Kind::kAdam || options_.kind == OptimizerOptions::Kind::kAdamW;
+  std::vector<Call> calls;
   for (std::size_t group = 0; group < options_.groups.size(); ++group) {
-    Common common{.learning_rate = rates.learning_rates.at(group),
-                  .weight_decay = options_.groups[group].weight_decay,
-                  .momentum = rates.momentum.value_or(adam ? options_.beta1 : options_.momentum)};
     for (const bool decays : {true, false}) {
-      std::vector<Slot*> slots;
-      for (Slot& slot : slots_) {
-        if (slot.group == group && slot.decays == decays && slot.parameter.grad().defined()) slots.push_back(&slot);
+      // A step may be the first for some parameters (those just unfrozen) and a later one for the rest.
+      for (const bool fresh : {true, false}) {
+        const auto alike = [&](const Slot& slot) {
+          return slot.group == group && slot.decays == decays && slot.fresh == fresh && slot.parameter.grad().defined();
+        };
+        Call call{.learning_rate = rates.learning_rates.at(group),
+                  .weight_decay = decays ? options_.groups[group].weight_decay : 0.0,
+                  .momentum = rates.momentum.value_or(adam ? options_.beta1 : options_.momentum),
+                  .fresh = fresh,
+                  .lists = {}};
+        for (const Slot& slot : slots_) {
+          if (alike(slot)) call.lists.add(slot);
+        }
+        if (call.lists.parameters.empty()) continue;
+        if (options_.kind == OptimizerOptions::Kind::kRmsProp) plan_rmsprop(call);
+        calls.push_back(std::move(call));
       }
-      if (!decays) common.weight_decay = 0.0;
-      if (!slots.empty()) step_alike(slots, common);
     }
   }
+  return calls;
 }
 
-void Optimizer::step_alike(const std::vector<Slot*>& slots, const Common& common) const {
+void Optimizer::run(const Call& call) const {
   if (options_.kind == OptimizerOptions::Kind::kSgd) {
-    // A step may be the first for some parameters (those just unfrozen) and a later one for the rest.
-    std::vector<Slot*> fresh;
-    std::vector<Slot*> seasoned;
-    for (Slot* slot : slots) (slot->first.defined() ? seasoned : fresh).push_back(slot);
-    for (Slot* slot : fresh) start(*slot);
-    if (!fresh.empty()) step_sgd(fresh, common, options_.momentum > 0.0);
-    if (!seasoned.empty()) step_sgd(seasoned, common, false);
-    return;
-  }
-  for (Slot* slot : slots) {
-    if (!slot->first.defined()) start(*slot);
-  }
-  if (options_.kind == OptimizerOptions::Kind::kRmsProp) {
-    step_rmsprop(slots, common);
+    run_sgd(call);
+  } else if (options_.kind == OptimizerOptions::Kind::kRmsProp) {
+    run_rmsprop(call);
   } else {
-    step_adam(slots, common);
+    run_adam(call);
   }
 }
 
-void Optimizer::step_sgd(const std::vector<Slot*>& slots, const Common& common, bool first_step) const {
-  const Lists lists = columns_of(slots);
-  at::_fused_sgd_(lists.parameters, lists.gradients, lists.first, common.weight_decay, common.momentum,
-                  common.learning_rate, options_.dampening, options_.nesterov, /*maximize=*/false, first_step);
+void Optimizer::run_sgd(const Call& call) const {
+  const Lists& lists = call.lists;
+  at::_fused_sgd_(lists.parameters, lists.gradients, lists.first, call.weight_decay, call.momentum, call.learning_rate,
+                  options_.dampening, options_.nesterov, /*maximize=*/false,
+                  /*is_first_step=*/call.fresh && options_.momentum > 0.0);
 }
 
-void Optimizer::step_adam(const std::vector<Slot*>& slots, const Common& common) const {
-  const Lists lists = columns_of(slots);
+void Optimizer::run_adam(const Call& call) const {
+  const Lists& lists = call.lists;
   at::_foreach_add_(lists.steps, 1);
   const auto kernel = [&](auto&& fused) {
-    fused(lists.parameters, lists.gradients, lists.first, lists.second, lists.third, lists.steps, common.learning_rate,
-          common.momentum, options_.beta2, common.weight_decay, options_.epsilon, options_.amsgrad,
+    fused(lists.parameters, lists.gradients, lists.first, lists.second, lists.third, lists.steps, call.learning_rate,
+          call.momentum, options_.beta2, call.weight_decay, options_.epsilon, options_.amsgrad,
           /*maximize=*/false);
   };
   if (options_.kind == OptimizerOptions::Kind::kAdam) {
@@ -190,35 +197,38 @@ void Optimizer::step_adam(const std::vector<Slot*>& slots, const Common& common)
   }
 }
 
-void Optimizer::step_rmsprop(const std::vector<Slot*>& slots, const Common& common) const {
-  const Lists lists = columns_of(slots);
-  const auto gradients = common.weight_decay == 0.0
-                             ? lists.gradients
-                             : at::_foreach_add(lists.gradients, lists.parameters, common.weight_decay);
-  at::_foreach_mul_(lists.first, options_.alpha);
-  at::_foreach_addcmul_(lists.first, gradients, gradients, 1.0 - options_.alpha);
-  std::vector<at::Tensor> deviations;
-  if (options_.centered) {
-    at::_foreach_lerp_(lists.third, gradients, 1.0 - options_.alpha);
-    deviations = at::_foreach_addcmul(lists.first, lists.third, lists.third, -1.0);
-    at::_foreach_sqrt_(deviations);
-  } else {
-    deviations = at::_foreach_sqrt(lists.first);
+void Optimizer::plan_rmsprop(Call& call) {
+  Lists& lists = call.lists;
+  if (call.weight_decay != 0.0) {
+    lists.gradients = at::_foreach_add(lists.gradients, lists.parameters, call.weight_decay);
   }
-  at::_foreach_add_(deviations, options_.epsilon);
+  for (const at::Tensor& squares : lists.first) lists.deviations.push_back(at::empty_like(squares));
+}
+
+void Optimizer::run_rmsprop(const Call& call) const {
+  const Lists& lists = call.lists;
+  at::_foreach_mul_(lists.first, options_.alpha);
+  at::_foreach_addcmul_(lists.first, lists.gradients, lists.gradients, 1.0 - options_.alpha);
+  at::_foreach_copy_(lists.deviations, lists.first);
+  if (options_.centered) {
+    at::_foreach_lerp_(lists.third, lists.gradients, 1.0 - options_.alpha);
+    at::_foreach_addcmul_(lists.deviations, lists.third, lists.third, -1.0);
+  }
+  at::_foreach_sqrt_(lists.deviations);
+  at::_foreach_add_(lists.deviations, options_.epsilon);
   if (lists.second.empty()) {
-    at::_foreach_addcdiv_(lists.parameters, gradients, deviations, -common.learning_rate);
+    at::_foreach_addcdiv_(lists.parameters, lists.gradients, lists.deviations, -call.learning_rate);
   } else {
-    at::_foreach_mul_(lists.second, common.momentum);
-    at::_foreach_addcdiv_(lists.second, gradients, deviations);
-    at::_foreach_add_(lists.parameters, lists.second, -common.learning_rate);
+    at::_foreach_mul_(lists.second, call.momentum);
+    at::_foreach_addcdiv_(lists.second, lists.gradients, lists.deviations);
+    at::_foreach_add_(lists.parameters, lists.second, -call.learning_rate);
   }
 }
 
 void Optimizer::save_state(TrainingState& state) const {
   for (const Slot& slot : slots_) {
     for (const auto& [part, tensor] : members_of(slot)) {
-      if (tensor->defined()) state.emplace(std::string(kPrefix) + part + slot.name, *tensor);
+      if (tensor->defined() && !slot.fresh) state.emplace(std::string(kPrefix) + part + slot.name, *tensor);
     }
   }
 }
@@ -229,6 +239,7 @@ void Optimizer::load_state(const TrainingState& state) {
                .parameter = slot.parameter,
                .group = slot.group,
                .decays = slot.decays,
+               .fresh = true,
                .first = {},
                .second = {},
                .third = {},
@@ -242,6 +253,7 @@ void Optimizer::load_state(const TrainingState& state) {
       for (const auto& [part, tensor] : members) {
         if (tensor->defined()) tensor->copy_(entry_of(state, std::string(kPrefix) + part + slot.name, tensor->sizes()));
       }
+      saved.fresh = false;
     }
     slot = std::move(saved);
   }

@@ -38,7 +38,7 @@ class Optimizer {
   /// Those that there are.
   [[nodiscard]] std::vector<at::Tensor> gradients() const;
 
-  /// One step over all parameters that have a gradient.
+  /// One step over all parameters that have a gradient. A step that fails for want of memory moves none.
   void step(const Rates& rates);
 
   /// The learning rate of each group, before any schedule; the first is that of parameters in no group.
@@ -54,24 +54,44 @@ class Optimizer {
     at::Tensor parameter;
     std::size_t group = 0;
     bool decays = true;
+    bool fresh = true;  // whether it has taken no step yet; what it holds until then means nothing
     at::Tensor first;   // SGD: momentum. Adam: mean of gradients. RMSprop: mean of squares
     at::Tensor second;  // Adam: mean of squares. RMSprop: momentum
     at::Tensor third;   // Adam: largest mean of squares (amsgrad). RMSprop: mean of gradients (centered)
     at::Tensor steps;   // Adam: how many, a float32 scalar
   };
-  /// What the slots of one kernel call have in common.
-  struct Common {
+  /// The columns of some slots, as libtorch's kernels take them, and the memory that a kernel needs besides.
+  struct Lists {
+    std::vector<at::Tensor> parameters;
+    std::vector<at::Tensor> gradients;
+    std::vector<at::Tensor> first;
+    std::vector<at::Tensor> second;
+    std::vector<at::Tensor> third;
+    std::vector<at::Tensor> steps;
+    std::vector<at::Tensor> deviations;  // RMSprop
+
+    void add(const Slot& slot);
+  };
+  /// One call of a kernel: slots that have everything in common.
+  struct Call {
     double learning_rate;
     double weight_decay;
     double momentum;
+    bool fresh;
+    Lists lists;
   };
 
   [[nodiscard]] std::size_t group_of(const std::string& name) const;
   void start(Slot& slot) const;
-  void step_alike(const std::vector<Slot*>& slots, const Common& common) const;
-  void step_sgd(const std::vector<Slot*>& slots, const Common& common, bool first_step) const;
-  void step_adam(const std::vector<Slot*>& slots, const Common& common) const;
-  void step_rmsprop(const std::vector<Slot*>& slots, const Common& common) const;
+  /// Starts those that have a gradient for the first time: all or none.
+  void start_new();
+  /// The calls of a step, with all memory that they take.
+  [[nodiscard]] std::vector<Call> plan(const Rates& rates) const;
+  static void plan_rmsprop(Call& call);
+  void run(const Call& call) const;
+  void run_sgd(const Call& call) const;
+  void run_adam(const Call& call) const;
+  void run_rmsprop(const Call& call) const;
 
   OptimizerOptions options_;  // its groups begin with the one of all other parameters
   std::vector<Slot> slots_;

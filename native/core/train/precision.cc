@@ -3,7 +3,29 @@
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
 
+#include <mutex>
+
 namespace densenet {
+
+namespace {
+
+/// libtorch's switches as they were before the first of those who live now, and how many they are.
+struct Switches {
+  std::mutex mutex;
+  int holders = 0;
+  bool algorithms = false;
+  bool warn_only = false;
+  bool cudnn = false;
+  bool benchmark = false;
+  bool fill = false;
+};
+
+Switches& switches() {
+  static Switches one;
+  return one;
+}
+
+}  // namespace
 
 Autocast::Autocast(c10::Device device, Precision precision)
     : device_(device.type()), active_(precision != Precision::kFloat32) {
@@ -24,12 +46,15 @@ Autocast::~Autocast() {
 
 Deterministic::Deterministic(bool wanted) : active_(wanted) {
   if (!active_) return;
+  Switches& before = switches();
+  const std::scoped_lock lock(before.mutex);
+  if (before.holders++ > 0) return;
   at::Context& context = at::globalContext();
-  algorithms_ = context.deterministicAlgorithms();
-  warn_only_ = context.deterministicAlgorithmsWarnOnly();
-  cudnn_ = context.deterministicCuDNN();
-  benchmark_ = context.benchmarkCuDNN();
-  fill_ = context.deterministicFillUninitializedMemory();
+  before.algorithms = context.deterministicAlgorithms();
+  before.warn_only = context.deterministicAlgorithmsWarnOnly();
+  before.cudnn = context.deterministicCuDNN();
+  before.benchmark = context.benchmarkCuDNN();
+  before.fill = context.deterministicFillUninitializedMemory();
   context.setDeterministicAlgorithms(true, /*warn_only=*/false);
   context.setDeterministicFillUninitializedMemory(false);  // nothing here reads memory that it has not written
   context.setDeterministicCuDNN(true);
@@ -38,11 +63,14 @@ Deterministic::Deterministic(bool wanted) : active_(wanted) {
 
 Deterministic::~Deterministic() {
   if (!active_) return;
+  Switches& before = switches();
+  const std::scoped_lock lock(before.mutex);
+  if (--before.holders > 0) return;
   at::Context& context = at::globalContext();
-  context.setDeterministicAlgorithms(algorithms_, warn_only_);
-  context.setDeterministicFillUninitializedMemory(fill_);
-  context.setDeterministicCuDNN(cudnn_);
-  context.setBenchmarkCuDNN(benchmark_);
+  context.setDeterministicAlgorithms(before.algorithms, before.warn_only);
+  context.setDeterministicFillUninitializedMemory(before.fill);
+  context.setDeterministicCuDNN(before.cudnn);
+  context.setBenchmarkCuDNN(before.benchmark);
 }
 
 }  // namespace densenet

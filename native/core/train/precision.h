@@ -26,7 +26,7 @@ class Autocast {
 };
 
 /// For as long as it lives, libtorch uses no algorithm whose sums come in an order that is not fixed. The switches are
-/// the process's: other models' calls have them too in that time.
+/// the process's: other models' calls have them too in that time, and the last of several to end puts them back.
 class Deterministic {
  public:
   explicit Deterministic(bool wanted);
@@ -38,11 +38,6 @@ class Deterministic {
 
  private:
   bool active_;
-  bool algorithms_ = false;
-  bool warn_only_ = false;
-  bool cudnn_ = false;
-  bool benchmark_ = false;
-  bool fill_ = false;
 };
 
 }  // namespace densenet

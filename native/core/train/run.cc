@@ -157,7 +157,7 @@ void Run::begin_batches() {
   at::Generator& generator = parts_.data_generator;
   BatchSource& batches = parts_.train.batches();
   const auto start = [&] { batches.start_epoch(draw_order(parts_.plan.order, parts_.train.labels(), generator)); };
-  if (progress.batches == 0 || !progress.epoch_generator.defined()) {
+  if (!progress.epoch_generator.defined()) {
     progress.epoch_generator = generator.get_state();
     start();
     return;
@@ -177,20 +177,19 @@ Batch Run::prepare(Batch batch, bool pooled) {
 }
 
 std::optional<StepResult> Run::step(bool pooled, const Rates& rates) {
-  // A step that fails is drawn again when the run goes on.
+  std::vector<Batch> batches;
+  BatchSource& source = parts_.train.batches();
+  while (std::cmp_less(batches.size(), parts_.options.accumulate)) {
+    std::optional<Batch> batch = source.next();
+    if (!batch && stopped()) return std::nullopt;  // while it waited for a feed
+    if (!batch) break;
+    batches.push_back(std::move(*batch));
+  }
+  // Only now does anything draw: whoever saved while a batch was waited for has the state before this step. And a step
+  // that fails is drawn again when the run goes on.
   const at::Tensor before = parts_.data_generator.get_state();
   try {
-    std::vector<Batch> batches;
-    BatchSource& source = parts_.train.batches();
-    while (std::cmp_less(batches.size(), parts_.options.accumulate)) {
-      std::optional<Batch> batch = source.next();
-      if (!batch && stopped()) {  // while it waited for a feed
-        parts_.data_generator.set_state(before);
-        return std::nullopt;
-      }
-      if (!batch) break;
-      batches.push_back(prepare(std::move(*batch), pooled));
-    }
+    for (Batch& batch : batches) batch = prepare(std::move(batch), pooled);
     std::optional<StepResult> result;
     if (!batches.empty()) result = parts_.learner.step(batches, pooled, rates);
     parts_.progress.batches = source.position();

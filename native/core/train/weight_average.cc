@@ -22,19 +22,30 @@ bool same_shapes(const std::vector<StateEntry>& a, const std::vector<StateEntry>
 
 }  // namespace
 
+void WeightAverage::reserve(const NetworkImpl& network) {
+  const torch::NoGradGuard no_grad;
+  const std::vector<StateEntry> now = state_of(network);
+  if (same_shapes(entries_, now) || same_shapes(reserved_, now)) return;
+  std::vector<StateEntry> reserved;
+  for (const StateEntry& entry : now) {
+    reserved.push_back(
+        {.name = entry.name, .tensor = at::empty_like(entry.tensor.detach()), .is_parameter = entry.is_parameter});
+  }
+  reserved_ = std::move(reserved);
+}
+
 void WeightAverage::update(const NetworkImpl& network) {
   const torch::NoGradGuard no_grad;
   const std::vector<StateEntry> now = state_of(network);
-  fresh_ = options_.kind == AverageOptions::Kind::kExponential;
   if (!same_shapes(entries_, now)) {  // the first time, or after a new classifier
-    entries_.clear();
-    for (const StateEntry& entry : now) {
-      entries_.push_back(
-          {.name = entry.name, .tensor = entry.tensor.detach().clone(), .is_parameter = entry.is_parameter});
-    }
+    reserve(network);
+    for (std::size_t index = 0; index < now.size(); ++index) reserved_[index].tensor.copy_(now[index].tensor);
+    entries_ = std::exchange(reserved_, {});
     count_ = 1;
+    fresh_ = options_.kind == AverageOptions::Kind::kExponential;
     return;
   }
+  fresh_ = options_.kind == AverageOptions::Kind::kExponential;
   std::vector<at::Tensor> averages;
   std::vector<at::Tensor> values;
   for (std::size_t index = 0; index < now.size(); ++index) {
@@ -56,16 +67,17 @@ WeightAverage::Use::Use(WeightAverage& average, const NetworkImpl& network)
   if (!same_shapes(average_.entries_, entries_)) {  // a new classifier since the last update
     kept_ = true;
     entries_.clear();
-    return;
   }
   own_.reserve(entries_.size());
   for (const StateEntry& entry : entries_) own_.push_back(entry.tensor.detach().clone());
   for (std::size_t index = 0; index < entries_.size(); ++index) {
     entries_[index].tensor.copy_(average_.entries_[index].tensor);
   }
+  ++average_.uses_;
 }
 
 WeightAverage::Use::~Use() {
+  --average_.uses_;
   if (kept_) return;
   const torch::NoGradGuard no_grad;
   for (std::size_t index = 0; index < entries_.size(); ++index) entries_[index].tensor.copy_(own_[index]);

@@ -26,6 +26,9 @@ class WeightAverage {
   [[nodiscard]] bool ready() const { return count_ > 0 && fresh_; }
   [[nodiscard]] bool begun() const { return count_ > 0; }
 
+  /// Takes the memory that the next update needs, so that the update cannot fail for want of it.
+  void reserve(const NetworkImpl& network);
+
   /// Takes in the network as it is now.
   void update(const NetworkImpl& network);
 
@@ -56,14 +59,19 @@ class WeightAverage {
   /// The average in the network's place, where there is one that can be used.
   [[nodiscard]] std::optional<Use> use(const NetworkImpl& network);
 
+  /// Whether the network has the average's weights now.
+  [[nodiscard]] bool in_use() const { return uses_ > 0; }
+
   void save_state(TrainingState& state) const;
   void load_state(const TrainingState& state, const NetworkImpl& network);
 
  private:
   AverageOptions options_;
   std::int64_t count_ = 0;
-  bool fresh_ = false;               // whether its statistics belong to its weights
-  std::vector<StateEntry> entries_;  // its own tensors, in the order of the network's
+  int uses_ = 0;
+  bool fresh_ = false;                // whether its statistics belong to its weights
+  std::vector<StateEntry> entries_;   // its own tensors, in the order of the network's
+  std::vector<StateEntry> reserved_;  // for the first update, or the first with a new classifier
 };
 
 }  // namespace densenet

@@ -1,0 +1,111 @@
+'use strict';
+
+/**
+ * `npm run coverage -- native [--html FOLDER]`: builds the core and the addon so that they count what runs, runs the tests of
+ * test/native and those tests in Node that use the addon most, and tells what share of lines and branches of native/ they went
+ * through, file by file. Branches that only an exception would take are not counted.
+ */
+
+const { existsSync } = require('node:fs');
+const { readdir, rm } = require('node:fs/promises');
+const path = require('node:path');
+const { parseArgs } = require('node:util');
+const { cacheFolder } = require('../../lib/runtime/locate');
+const { runCommand } = require('../../lib/runtime/fetch');
+const { buildInstrumented, programs, readChecks } = require('../instrumented');
+const { step } = require('../report');
+const { root } = require('../setup');
+
+/** From PyPI, kept in the user's cache. */
+const gcovr = 'gcovr==8.3';
+
+const addonTests = [
+  'unit',
+  'parity',
+  'training',
+  'lifecycle',
+  'streaming',
+  'weights',
+  'transfer',
+  'augmentation',
+  'metrics',
+  'hostile',
+];
+
+/**
+ * @param {string} command
+ * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} [env]
+ */
+async function must(command, args, env = process.env) {
+  const { code, output } = await runCommand(command, args, env, root);
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${output.slice(-3000)}`);
+  return output;
+}
+
+/** The Python that has gcovr. @returns {Promise<string>} */
+async function makePython() {
+  const folder = path.join(cacheFolder(), 'tools', gcovr.replace('==', '-'));
+  const python = path.join(folder, 'bin', 'python');
+  if (existsSync(path.join(folder, 'bin', 'gcovr'))) return python;
+  await step(gcovr, async () => {
+    await must('python3', ['-m', 'venv', folder]);
+    await must(python, ['-m', 'pip', 'install', '--quiet', gcovr]);
+  });
+  return python;
+}
+
+/** Forgets what earlier runs counted. @param {string} folder */
+async function forget(folder) {
+  for (const name of await readdir(folder, { recursive: true }))
+    if (name.endsWith('.gcda')) await rm(path.join(folder, name));
+}
+
+/** @param {string[]} args */
+async function coverage(args) {
+  const { values } = parseArgs({ args, options: { html: { type: 'string' } } });
+  const python = await makePython();
+  const { folder, program } = await buildInstrumented('coverage', { COVERAGE: 'ON' }, ['all', 'native_tests']);
+  await forget(folder);
+  let [passed, failed] = [0, 0];
+  for (const name of programs)
+    await step(name, async () => {
+      const checks = readChecks((await runCommand(program(name), [], process.env, root)).output);
+      passed += checks.filter(({ held }) => held).length;
+      failed += checks.length === 0 ? 1 : checks.filter(({ held }) => !held).length;
+    });
+  await step('the tests in Node', async () => {
+    const places = addonTests.map((name) => path.join('test', name));
+    const jest = [path.join(root, 'node_modules', 'jest', 'bin', 'jest.js'), '--runInBand', '--testTimeout=300000'];
+    const env = { ...process.env, LIBTORCH_DENSENET_PREBUILD: folder };
+    const { output } = await runCommand(process.execPath, [...jest, ...places], env, root);
+    const counts = /^Tests:\s+(?:(\d+) failed, )?(?:\d+ skipped, )?(?:(\d+) passed)?/m.exec(output);
+    passed += Number(counts?.[2] ?? 0);
+    failed += counts === null ? 1 : Number(counts[1] ?? 0);
+    if (failed > 0) console.log(output.slice(-6000));
+  });
+  const output = ['--txt', '-', '--txt-metric', 'branch'];
+  if (values.html !== undefined) output.push('--html-details', path.join(values.html, 'index.html'));
+  const chosen = ['--root', root, '--filter', 'native/', '--exclude-throw-branches', '--exclude-unreachable-branches'];
+  const lines = await step('reading what was counted', () =>
+    must(python, [
+      '-m',
+      'gcovr',
+      ...chosen,
+      '--gcov-ignore-parse-errors=all',
+      '--json-summary',
+      path.join(folder, 'summary.json'),
+      ...output,
+      folder,
+    ]),
+  );
+  console.log(lines);
+  const summary = require(path.join(folder, 'summary.json'));
+  const share = (/** @type {string} */ kind) =>
+    `${summary[`${kind}_percent`]} % (${summary[`${kind}_covered`]} of ${summary[`${kind}_total`]})`;
+  console.log(`C++: lines ${share('line')}, branches ${share('branch')}`);
+  console.log(`\n${passed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+}
+
+module.exports = { coverage };

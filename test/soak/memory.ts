@@ -1,0 +1,96 @@
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import type { CreateOptions } from '../../lib';
+import { runNode } from '../child';
+import type { Dose, Outcome } from './check';
+
+/** Processes that are limited in their memory, and run out of it again and again: `npm run soak -- memory`. */
+
+interface Failure {
+  code: string;
+  message: string;
+}
+
+/** What exhaust.js prints: of each round, what its calls were refused with. */
+interface Found {
+  tooLarge: number;
+  found: { refused?: Failure; unchanged: boolean; fitting: number; again?: Failure; copied?: Failure }[];
+  losses: number[];
+  expected: number[];
+}
+
+/** A way to run out of memory. */
+export interface Exhaustion {
+  name: string;
+  options: CreateOptions;
+  /** How many times the memory that there is, a step takes. */
+  excess: number;
+}
+
+export const exhaustions: readonly Exhaustion[] = [
+  { name: 'runs out in the middle of a step', options: { memory: 'fast' }, excess: 1.3 },
+  { name: 'runs out when the 1×1 convolutions are done again', options: { memory: 'efficient' }, excess: 1.3 },
+  {
+    name: 'runs out with dropout in the middle of the network',
+    options: { memory: 'fast', dropRate: 0.2 },
+    excess: 1.3,
+  },
+  { name: 'runs out module by module', options: { implementation: 'reference' }, excess: 2.6 },
+  { name: 'is refused a step that can never fit, before it begins', options: { memory: 'auto' }, excess: 20 },
+];
+
+const network: CreateOptions = { growthRate: 12, blockConfig: [6, 6], stem: 'cifar', inChannels: 3, numClasses: 3 };
+
+/** Whether this system can limit a process. */
+export function hasLimits(): boolean {
+  try {
+    execFileSync('prlimit', ['--version']);
+    return process.platform === 'linux';
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * In each round a step and a copy of images are refused for want of memory, and a step of the size that the message tells and
+ * a small one have to work, and to give what they give a process with all the memory there is. Returns what was otherwise.
+ */
+export async function exhaust({ options, excess }: Exhaustion, rounds: number): Promise<string[]> {
+  const plan = { options: { ...network, ...options }, size: 32, spare: 300e6, excess, rounds };
+  const program = path.join(__dirname, '..', 'memory', 'exhaust.js');
+  const { code, signal, stdout, stderr } = await runNode([program, JSON.stringify(plan)]);
+  if (code !== 0) return [`the process ended with ${code ?? signal}: ${stderr}`];
+  const { tooLarge, found, losses, expected } = JSON.parse(stdout) as Found;
+  const faults: string[] = [];
+  const expectThat = (holds: boolean, round: number, fault: string): void => {
+    if (!holds) faults.push(`round ${round + 1}: ${fault}`);
+  };
+  for (const [round, { refused, unchanged, fitting, again, copied }] of found.entries()) {
+    expectThat(refused?.code === 'ERR_OUT_OF_MEMORY', round, `the step was answered with ${JSON.stringify(refused)}`);
+    expectThat(refused?.message.includes(`${tooLarge} images of 32×32`) ?? false, round, String(refused?.message));
+    expectThat(unchanged, round, 'the step that was refused left traces');
+    // Not a batch so small that it fits anywhere, and one that does fit.
+    const sound = fitting > tooLarge / excess / 4 && fitting < tooLarge;
+    expectThat(sound, round, `a batch of ${fitting} was said to fit, where ${tooLarge} is too large`);
+    expectThat(again === undefined, round, `the batch that was said to fit was refused: ${again?.message}`);
+    expectThat(copied?.code === 'ERR_OUT_OF_MEMORY', round, `the copy was answered with ${JSON.stringify(copied)}`);
+  }
+  if (found.length !== rounds || losses.length !== 2 * rounds + 1)
+    faults.push(`${found.length} rounds and ${losses.length} steps were done of ${rounds} and ${2 * rounds + 1}`);
+  if (JSON.stringify(losses) !== JSON.stringify(expected)) faults.push('the losses are not those of enough memory');
+  return faults;
+}
+
+/** So many rounds, shared among all ways to run out of memory. */
+export async function exhaustMemory(dose: Dose): Promise<Outcome> {
+  const rounds = Math.ceil(dose.times / exhaustions.length);
+  const faults: string[] = [];
+  let done = 0;
+  for (const exhaustion of exhaustions) {
+    const found = await exhaust(exhaustion, rounds);
+    faults.push(...found.map((fault) => `a process ${exhaustion.name}: ${fault}`));
+    done += rounds;
+    dose.progress?.(done);
+  }
+  return { done, faults, figures: { 'refused calls': 2 * done } };
+}
