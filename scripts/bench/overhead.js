@@ -193,8 +193,7 @@ async function overhead() {
     return;
   }
   const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(2)} %`;
-  const all = (/** @type {Times} */ { seconds, cpu, javascript }) =>
-    [seconds, cpu, javascript].map(percent).join(', ');
+  const all = (/** @type {Times} */ { seconds, cpu, javascript }) => [seconds, cpu, javascript].map(percent).join(', ');
   const table = new Table({
     head: ['', 'native step ms', 'fit adds: time, CPU; JavaScript’s thread', 'with a listener', 'events a step'],
     style: { head: [], border: [] },

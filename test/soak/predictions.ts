@@ -29,7 +29,7 @@ export async function predictAtOnce(library: Package, { times, seed, progress }:
   ] as const;
   const faults: string[] = [];
   const text = (value: unknown): string =>
-    JSON.stringify(value, (_, one: unknown) => (ArrayBuffer.isView(one) ? String(one) : one));
+    JSON.stringify(value, (_, one: unknown) => (ArrayBuffer.isView(one) ? Array.from(one as Float32Array) : one));
   try {
     for (let round = 0; round < times; round += 1) {
       const asked = Array.from({ length: AT_ONCE }, () => [pick(random, calls), draw()] as const);
