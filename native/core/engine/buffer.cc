@@ -32,8 +32,9 @@ constexpr std::size_t kLarge = std::size_t{64} << 10U;
 /// From here on a huge page is worth asking for.
 constexpr std::size_t kHuge = std::size_t{4} << 20U;
 
-/// What may be kept beyond the most that was ever used at once: pieces of many sizes take turns in a step.
-constexpr std::size_t kSlack = std::size_t{16} << 20U;
+/// So much may be used and kept together, or as much as was ever used at once: in a small network's step pieces of many
+/// sizes take turns.
+constexpr std::size_t kKept = std::size_t{32} << 20U;
 
 /// A thread's large pieces of memory. A tensor may outlive its thread or be freed by another, hence the lock.
 class Pieces {
@@ -56,7 +57,7 @@ class Pieces {
       return memory;
     }
     most_used_ = std::max(most_used_, used_bytes_ + bytes);
-    while (!kept_.empty() && used_bytes_ + kept_bytes_ + bytes > most_used_ + kSlack) unmap(kept_.begin());
+    while (!kept_.empty() && used_bytes_ + kept_bytes_ + bytes > std::max(most_used_, kKept)) unmap(kept_.begin());
     void* memory = map(bytes);
     used_bytes_ += bytes;
     return memory;
