@@ -16,10 +16,10 @@
 
 namespace densenet::binding {
 
-/// Carries a run's events to a JavaScript function. Waking JavaScript costs more than many a step of a small network, so
-/// steps that follow each other fast are handed over several at once, every few milliseconds. Of steps that JavaScript had
-/// no time for only the newest are kept, so that a slow listener costs neither memory nor training time; all else is
-/// never dropped.
+/// Carries a run's events to a JavaScript function. Waking JavaScript costs more than many a step of a small network,
+/// so steps that follow each other fast are handed over several at once, every few milliseconds. Of steps that
+/// JavaScript had no time for only the newest are kept, so that a slow listener costs neither memory nor training time;
+/// all else is never dropped.
 class RunEvents final : public FitObserver, public std::enable_shared_from_this<RunEvents> {
  public:
   RunEvents(const Napi::Function& listener, std::shared_ptr<Channel> channel, std::shared_ptr<Worker> worker);

@@ -53,8 +53,7 @@ Napi::Value TrainerObject::fit(const Napi::CallbackInfo& info) {
   return run_task(
       env, *worker_, JobKind::kExclusive,
       [trainer = trainer_, train = dataset_of(info[0]), validation = dataset_of(info[1]),
-       plan = to_fit_plan(info[2].As<Napi::Object>()),
-       run = run_] {
+       plan = to_fit_plan(info[2].As<Napi::Object>()), run = run_] {
         try {
           return trainer->fit(train, validation, plan, *run);
         } catch (...) {

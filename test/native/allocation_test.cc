@@ -1,7 +1,7 @@
 /// Memory that runs out at every single place: each piece that a call asks for is refused in its turn. The call has to
-/// fail with ERR_OUT_OF_MEMORY and leave everything as it was, and the next one has to work as if nothing had been. A step
-/// that finds memory after all, once the buffers that were kept are given back, is right too.
-/// Prints one line of JSON a check; the exit code says whether all held. test/native/allocation.test.ts builds and runs it.
+/// fail with ERR_OUT_OF_MEMORY and leave everything as it was, and the next one has to work as if nothing had been. A
+/// step that finds memory after all, once the buffers that were kept are given back, is right too. Prints one line of
+/// JSON a check; the exit code says whether all held. test/native/allocation.test.ts builds and runs it.
 
 #include <ATen/ATen.h>
 #include <torch/utils.h>
@@ -59,8 +59,8 @@ Tried try_call(const std::function<void()>& call, long nth, std::size_t least) {
   return tried;
 }
 
-/// Refuses each piece of `call` in its turn until one call comes to its end unrefused. `on_failure` and `on_success` say
-/// whether all is then as it should be.
+/// Refuses each piece of `call` in its turn until one call comes to its end unrefused. `on_failure` and `on_success`
+/// say whether all is then as it should be.
 void check_everywhere(const std::string& name, std::size_t least, const std::function<void()>& call,
                       const std::function<bool()>& on_failure, const std::function<bool()>& on_success) {
   long refusals = 0;
@@ -132,10 +132,11 @@ std::vector<StepCase> step_cases() {
              one.options.optimizer.weight_decay = 0.1;
              one.options.optimizer.groups = {{.prefix = "classifier", .learning_rate = 0.2, .weight_decay = 0.0}};
            }),
-      with("an exponential average", [](StepCase& one) {
-        one.options.average.kind = densenet::AverageOptions::Kind::kExponential;
-        one.options.average.decay = 0.5;
-      }),
+      with("an exponential average",
+           [](StepCase& one) {
+             one.options.average.kind = densenet::AverageOptions::Kind::kExponential;
+             one.options.average.decay = 0.5;
+           }),
       with("dropout and label smoothing",
            [](StepCase& one) {
              one.config.drop_rate = 0.3;
@@ -170,9 +171,10 @@ struct Pupil {
   }
 
   void step() {
-    loss = learner.step({&batch, 1}, /*pooled=*/false,
-                        {.learning_rates = learner.optimizer().base_rates(), .momentum = {}})
-               .loss;
+    loss =
+        learner
+            .step({&batch, 1}, /*pooled=*/false, {.learning_rates = learner.optimizer().base_rates(), .momentum = {}})
+            .loss;
   }
 };
 
@@ -232,7 +234,8 @@ void check_model() {
       [&] { return classes() == 40 && model->predict(images, 40).k == 40; });
 }
 
-/// A file of all tensors of a model, one after the other, and what it says of them; the first filters for three channels.
+/// A file of all tensors of a model, one after the other, and what it says of them; the first filters for three
+/// channels.
 std::vector<densenet::TensorEntry> write_plain(const std::string& path, const Model& model) {
   std::ofstream file(path, std::ios::binary);
   std::vector<densenet::TensorEntry> entries;
@@ -240,8 +243,7 @@ std::vector<densenet::TensorEntry> write_plain(const std::string& path, const Mo
   for (const densenet::NamedTensor& one : model.state()) {
     densenet::TensorEntry entry;
     entry.name = one.name;
-    entry.dtype =
-        one.tensor.dtype == densenet::DType::kInt64 ? densenet::FileDType::kI64 : densenet::FileDType::kF32;
+    entry.dtype = one.tensor.dtype == densenet::DType::kInt64 ? densenet::FileDType::kI64 : densenet::FileDType::kF32;
     entry.shape = one.tensor.shape;
     const int times = one.name == "features.conv0.weight" ? 3 : 1;
     if (times == 3) {

@@ -65,9 +65,8 @@ void check_order() {
   for (std::thread& one : threads) one.join();
   worker.close();
   worker.join();
-  const bool in_order = std::ranges::all_of(seen, [](const std::vector<int>& jobs) {
-    return jobs.size() == kJobs && std::ranges::is_sorted(jobs);
-  });
+  const bool in_order = std::ranges::all_of(
+      seen, [](const std::vector<int>& jobs) { return jobs.size() == kJobs && std::ranges::is_sorted(jobs); });
   report("a worker runs what several threads ask for, one at a time and in order", in_order && alone);
   report("a worker that was closed takes nothing", !worker.post(JobKind::kRead, [] {}) && worker.finished());
 }

@@ -158,8 +158,7 @@ class Reader {
     data->labels = small_labels(count);
     data->feed = std::make_shared<densenet::Feed>(std::vector<std::int64_t>{1, 8, 8}, densenet::DType::kFloat32);
     feed_ = data->feed;
-    feed_->listen({.on_pass = [this](std::int64_t pass,
-                                     const std::vector<std::int64_t>& order) { begin(pass, order); },
+    feed_->listen({.on_pass = [this](std::int64_t pass, const std::vector<std::int64_t>& order) { begin(pass, order); },
                    .on_taken = [this](std::int64_t pass, std::int64_t taken) { take(pass, taken); }});
     data_ = data;
     for (int thread = 0; thread < threads; ++thread) threads_.emplace_back([this] { read(); });

@@ -1,7 +1,7 @@
 /// Threads for the core's parallel loops that a sanitizer understands. GCC's OpenMP is not instrumented, so with it
-/// ThreadSanitizer sees neither the start of a parallel region nor its end, and takes all that the loops do for races. In
-/// a build with `thread` the linker puts these in the place of the few entries that our own code calls (`--wrap`, see
-/// CMakeLists.txt); libtorch keeps OpenMP, with one thread (OMP_NUM_THREADS=1), which needs no others.
+/// ThreadSanitizer sees neither the start of a parallel region nor its end, and takes all that the loops do for races.
+/// In a build with `thread` the linker puts these in the place of the few entries that our own code calls (`--wrap`,
+/// see CMakeLists.txt); libtorch keeps OpenMP, with one thread (OMP_NUM_THREADS=1), which needs no others.
 
 #include <thread>
 #include <vector>

@@ -76,10 +76,12 @@ bool Trainer::fit(const DatasetPtr& train, const DatasetPtr& validation, const F
   check_dataset(*train, model, "training images", "training labels");
   if (validation) check_dataset(*validation, model, "validation images", "validation labels");
   learner.follow();
-  const Patience patience{.stop = [&] { return observer.stop_requested(); }, .pause = [&] {
-                            // Nobody is to see, or save, the average in the place of the weights.
-                            if (!learner.average().in_use()) observer.pause();
-                          }};
+  const Patience patience{.stop = [&] { return observer.stop_requested(); },
+                          .pause =
+                              [&] {
+                                // Nobody is to see, or save, the average in the place of the weights.
+                                if (!learner.average().in_use()) observer.pause();
+                              }};
   RunData data(*train, plan.batch_size, plan.smallest_batch, learner.device(), patience);
   std::optional<RunData> held;
   if (validation) held.emplace(*validation, plan.batch_size, 1, learner.device(), patience);

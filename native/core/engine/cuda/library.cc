@@ -209,8 +209,8 @@ KernelLibrary open_library() {
   }
   const platform::Opened opened = platform::open_library(path.string());
   if (opened.library == nullptr) return {.kernels = nullptr, .reason = opened.reason};
-  const auto table_of = reinterpret_cast<const DensenetKernels* (*)()>(
-      platform::find_symbol(opened.library, "densenet_cuda_kernels"));
+  const auto table_of =
+      reinterpret_cast<const DensenetKernels* (*)()>(platform::find_symbol(opened.library, "densenet_cuda_kernels"));
   const DensenetKernels* table = table_of == nullptr ? nullptr : table_of();
   if (table == nullptr || table->version != kDensenetKernelsVersion) {
     return {.kernels = nullptr, .reason = path.string() + " belongs to another version of this package"};
