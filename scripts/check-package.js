@@ -38,8 +38,14 @@ async function lintPackage(tarball) {
 
 /** @param {string} tarball */
 async function lintTypes(tarball) {
+  // The oldest way of resolving, node10, knows no subpaths; no Node that this package runs on does it so.
   const attw = path.join(path.dirname(require.resolve('@arethetypeswrong/cli/package.json')), 'dist', 'index.js');
-  const { code, output } = await runCommand(process.execPath, [attw, tarball], process.env, root);
+  const { code, output } = await runCommand(
+    process.execPath,
+    [attw, '--profile', 'node16', tarball],
+    process.env,
+    root,
+  );
   if (code !== 0) throw new Error(output.trim());
 }
 

@@ -102,7 +102,7 @@ export interface History {
 
 /**
  * Events on their way to one listener. Step events that nobody has taken yet give way to newer ones, so that a slow
- * listener costs no memory; those that arrive together stay together.
+ * listener costs no memory; one that waits for them gets all that arrive together.
  */
 export class EventBuffer implements AsyncIterableIterator<TrainingEvent> {
   private readonly older: TrainingEvent[] = [];
@@ -111,6 +111,8 @@ export class EventBuffer implements AsyncIterableIterator<TrainingEvent> {
   private ended = false;
   private failure: { reason: unknown } | undefined;
   private arriving = false;
+  /** Whether the listener waited when what is arriving began to. */
+  private keepsUp = false;
 
   push(event: TrainingEvent): void {
     if (this.ended) return;
@@ -120,12 +122,14 @@ export class EventBuffer implements AsyncIterableIterator<TrainingEvent> {
       waiter.resolve({ value: event, done: false });
       return;
     }
+    if (!this.keepsUp && event.type === 'step' && this.newest.at(-1)?.type === 'step') this.newest.pop();
     this.newest.push(event);
   }
 
   /** What is pushed before JavaScript goes on to anything else arrives together. */
   private startArrival(): void {
     this.arriving = true;
+    this.keepsUp = this.waiting.length > 0;
     queueMicrotask(() => (this.arriving = false));
     this.older.push(...this.newest.filter(({ type }) => type !== 'step'));
     this.newest = [];

@@ -265,8 +265,10 @@ describe('the tarball', () => {
         ...['setup.js', 'build.js', 'report.js'].map((name) => path.join('scripts', name)),
         ...(await below('lib/runtime')).filter((name) => name.endsWith('.js')),
         ...compiled,
-        'dist/index.mjs',
-        'dist/index.d.mts',
+        ...['index', 'electron/index', 'electron/host', 'electron/client'].flatMap((entry) => [
+          `dist/${entry}.mjs`,
+          `dist/${entry}.d.mts`,
+        ]),
         path.join(prebuilds, 'libtorch-densenet.node'),
         path.join(prebuilds, coreName(version)),
       ].sort(),

@@ -51,12 +51,14 @@ describe('a buffer of events', () => {
     expect(await drain(buffer)).toEqual([step(1000)]);
   });
 
-  it('keeps the steps that arrive together, until others arrive', async () => {
-    await arrive(buffer, step(1), step(2), epoch(1), step(1, 2));
+  it('gives all steps that arrive together to who waits for them, until others arrive', async () => {
+    const waiting = buffer.next();
+    await arrive(buffer, step(1), step(2), step(3), epoch(1), step(1, 2));
+    expect(await waiting).toEqual({ value: step(1), done: false });
+    expect(await buffer.next()).toEqual({ value: step(2), done: false });
     await arrive(buffer, step(2, 2), step(3, 2));
-    expect(await buffer.next()).toEqual({ value: epoch(1), done: false });
     buffer.end();
-    expect(await drain(buffer)).toEqual([step(2, 2), step(3, 2)]);
+    expect(await drain(buffer)).toEqual([epoch(1), step(3, 2)]);
   });
 
   it('drops no epoch, and changes no order', async () => {
