@@ -171,6 +171,7 @@ export class Batcher {
     return this.#closed;
   }
 
+  /** {@link Batcher.close}, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
