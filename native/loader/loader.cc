@@ -19,7 +19,7 @@ using CoreInit = napi_value (*)(napi_env, napi_value);
 
 /// The library that a process has at one place only: the system's loader knows what libtorch is made of by its file
 /// names, so a second libtorch would get the first one's parts.
-#if defined(_WIN32)
+#ifdef _WIN32
 constexpr const char* kSingleLibrary = "torch_cpu.dll";
 #elif defined(__APPLE__)
 constexpr const char* kSingleLibrary = "libtorch_cpu.dylib";

@@ -27,6 +27,7 @@ void WeightAverage::reserve(const NetworkImpl& network) {
   const std::vector<StateEntry> now = state_of(network);
   if (same_shapes(entries_, now) || same_shapes(reserved_, now)) return;
   std::vector<StateEntry> reserved;
+  reserved.reserve(now.size());
   for (const StateEntry& entry : now) {
     reserved.push_back(
         {.name = entry.name, .tensor = at::empty_like(entry.tensor.detach()), .is_parameter = entry.is_parameter});
