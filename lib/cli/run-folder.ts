@@ -5,7 +5,7 @@ import { DenseNetError, fileError, reasonOf } from '../errors';
 import { runtimeInfo } from '../runtime/info';
 import type { RunPlace, TrainingEvent } from '../training/events';
 import { isBefore, isRunStart, rewindLog } from '../training/rewind';
-import { writeWhole } from './write-whole';
+import { writeWhole } from '../write-whole';
 
 /** Where a run's checkpoints lie; with a phase, those of that phase. */
 export function checkpointsOf(folder: string, phase = ''): string {
@@ -115,9 +115,7 @@ export class RunFolder {
   async rewind(place: RunPlace, phase?: string): Promise<void> {
     await rewindLog(this.file('log.jsonl'), (records) =>
       records.filter((record) => record['phase'] !== phase || isBefore(record, place)),
-    ).catch((error: unknown) => {
-      throw fileError(this.file('log.jsonl'), error);
-    });
+    );
     // TensorBoard itself drops what it has of later steps, where a run goes on in the middle.
     if (isRunStart(place)) return rm(this.tensorBoard(phase), { recursive: true, force: true });
     const { resumed = [], ...run } = await readRun(this.file('run.json'));

@@ -17,20 +17,8 @@ import type { BridgePort } from './port';
 import type { BridgeData, Grant, HostInfo, LoadModelOptions, ModelFacts, TrainOptions } from './protocol';
 
 export { DenseNetError } from '../densenet-error';
-export {
-  overMessagePort,
-  overMessagePortMain,
-  overProcess,
-  overWorkerPort,
-  type BridgePort,
-  type MainPort,
-  type PagePort,
-  type ProcessPort,
-  type WorkerPort,
-} from './port';
-export type { Access, BridgeData, Grant, HostInfo, LoadModelOptions, ModelFacts, TrainOptions } from './protocol';
+export * from './both';
 export type { TrainingRun } from '../training/run';
-export type { ErrorCode } from '../errors';
 
 /** What every call takes that can be ended. */
 export interface Stoppable {

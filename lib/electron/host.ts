@@ -8,20 +8,9 @@ import { resolveLimits, type Limits } from './limits';
 import { overMessagePortMain, type BridgePort, type MainPort } from './port';
 import { Session } from './session';
 
-export { DenseNetError, isDenseNetError, type ErrorCode } from '../errors';
+export { DenseNetError, isDenseNetError } from '../errors';
+export * from './both';
 export type { Limits } from './limits';
-export {
-  overMessagePort,
-  overMessagePortMain,
-  overProcess,
-  overWorkerPort,
-  type BridgePort,
-  type MainPort,
-  type PagePort,
-  type ProcessPort,
-  type WorkerPort,
-} from './port';
-export type { Access, BridgeData, Grant, HostInfo, LoadModelOptions, ModelFacts, TrainOptions } from './protocol';
 export type { Session } from './session';
 
 /** Options of a host. */

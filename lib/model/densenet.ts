@@ -22,37 +22,14 @@ import { fill } from './fill';
 import { checkOutputStride, checkTaps, featureInfo, type FeatureInfo, type FeatureOptions } from './feature-info';
 import { attachHandle, ModelHandle } from './handle';
 import { gradCam, type GradCamOptions, type HeatMap } from './grad-cam';
+import type { CreateOptions } from './create-options';
 import { checkDevice, checkRunOptions, runKeys, type Device } from './run-options';
 import { predict, type Prediction, type PredictInput, type PredictOptions } from './prediction';
 import { storedConfig } from './stored-config';
 import { checkImageSize, summarize, type Summary, type SummaryOptions } from './summary';
-import type { Variant } from './variants';
 import { withFileSource } from '../weights/byte-source';
 
-/** Options of {@link DenseNet.create}: a variant, single fields of the configuration, or both. */
-export interface CreateOptions extends Partial<ModelConfig> {
-  /** A known configuration, default `densenet121`; single fields given beside it take its place. */
-  variant?: Variant;
-  /** Default `auto`. */
-  device?: Device;
-  /**
-   * What computes, default `auto`: the engine, which takes a dense block and what follows it as one operator, and module
-   * by module what it does not cover. `reference`: everything module by module, as the paper draws it. The numbers are
-   * the same up to rounding. Not saved with the model.
-   */
-  implementation?: 'auto' | 'reference';
-  /**
-   * What the engine keeps of a training step's forward pass for its backward pass. `fast`: the outputs of the 1×1
-   * convolutions too; `efficient`: they are computed again, and the peak of a step is a half to three quarters of that;
-   * `auto`, the default: fast where that takes less than four fifths of the free memory. Not saved with the model.
-   */
-  memory?: 'auto' | 'fast' | 'efficient';
-  /**
-   * Decides the first weights, a whole number of at least 0; without it they come from libtorch's own generator (see
-   * `manualSeed`).
-   */
-  seed?: number;
-}
+export type { CreateOptions } from './create-options';
 
 /**
  * A DenseNet (Huang et al., 2017) on a device.

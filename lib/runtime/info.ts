@@ -1,7 +1,7 @@
 import { checkInteger } from '../validate';
 import { toDenseNetError } from '../errors';
 import { loadAddon } from './load';
-import { whyNoCuda } from './why-no-cuda';
+import { whyNoCuda, type WhyNoCuda } from './why-no-cuda';
 
 /** What the process runs on. */
 export interface RuntimeInfo {
@@ -37,6 +37,9 @@ export interface RuntimeInfo {
   cpuCapability: string;
 }
 
+/** Found out once: libtorch's own view of the machine does not change in a process, and the driver is asked by a command. */
+let why: Promise<WhyNoCuda> | undefined;
+
 /**
  * Loads libtorch, if that is not done yet, and says what the process runs on and why.
  *
@@ -45,7 +48,7 @@ export interface RuntimeInfo {
 export async function runtimeInfo(): Promise<RuntimeInfo> {
   const { native, libtorch, passedOver } = await loadAddon();
   const facts = await native.runtimeFacts();
-  const why = facts.cudaReason === '' ? {} : await whyNoCuda({ said: facts.cudaReason, libtorch, passedOver });
+  if (facts.cudaReason !== '') why ??= whyNoCuda({ said: facts.cudaReason, libtorch, passedOver });
   // Read here and not at import, so that importing the package touches no file.
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   const { version } = require('../../package.json') as { version: string };
@@ -54,7 +57,7 @@ export async function runtimeInfo(): Promise<RuntimeInfo> {
     libtorch: { version: facts.libtorchVersion, path: libtorch.path, build: libtorch.build, source: libtorch.source },
     cuda: {
       available: facts.cudaDevices.length > 0,
-      ...why,
+      ...(await why),
       devices: facts.cudaDevices,
       ...(facts.cudaEngine === '' ? {} : { engineOff: facts.cudaEngine }),
     },

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { isPictureSource, MOST_PIXELS, readPicture, type PictureSource } from '../data/picture';
 import { DenseNetError, isDenseNetError } from '../errors';
+import { linkSignal } from '../link-signal';
 import { checkImageLength } from '../model/config';
 import type { DenseNet } from '../model/densenet';
 import { handleOf, type ModelHandle } from '../model/handle';
@@ -215,17 +216,16 @@ export class Batcher {
     checkSignal('signal', signal)?.throwIfAborted();
     this.#admit(sources.length);
     const control = new AbortController();
-    const end = (): void => control.abort(signal?.reason);
     // Many images or calls may listen to one signal, and all let go of it: no leak, of which Node would warn.
     for (const target of [control.signal, signal]) if (target instanceof EventTarget) setMaxListeners(0, target);
-    signal?.addEventListener('abort', end, { once: true });
+    const unlink = linkSignal(control, signal);
     try {
       return await this.#track(Promise.all(sources.map((source) => start(source, control.signal))));
     } catch (error) {
       control.abort(error);
       throw error;
     } finally {
-      signal?.removeEventListener('abort', end);
+      unlink();
     }
   }
 

@@ -31,7 +31,7 @@ export function jsonLines(file: string, options?: { steps?: boolean }): Training
   return {
     async onStart(plan) {
       await attempt(mkdir(path.dirname(target), { recursive: true }));
-      if (!isRunStart(plan.from)) await attempt(rewindLog(target, (records) => rewind(records, plan.from)));
+      if (!isRunStart(plan.from)) await rewindLog(target, (records) => rewind(records, plan.from));
       await write({ type: 'start', ...plan });
     },
     ...(steps ? { onStep: write } : {}),

@@ -1,4 +1,6 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
+import { fileError } from '../errors';
+import { writeWhole } from '../write-whole';
 import type { RunPlace } from './events';
 
 /** An object of a log of JSON lines: an event, and whatever else a log may have. */
@@ -21,17 +23,16 @@ export function isBefore({ type, epoch = 0, step = 0 }: LogRecord, place: RunPla
  * there is none, none is made.
  *
  * @param keep Chooses from all its lines, in order, those that stay.
+ * @throws DenseNetError `ERR_FILE`.
  */
 export async function rewindLog(file: string, keep: (records: LogRecord[]) => LogRecord[]): Promise<void> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    throw fileError(file, error);
   });
   if (text === undefined) return;
   const kept = keep(text.split('\n').flatMap(parse));
-  const beside = `${file}.${process.pid}`;
-  await writeFile(beside, kept.map((record) => `${JSON.stringify(record)}\n`).join(''));
-  await rename(beside, file);
+  await writeWhole(file, kept.map((record) => `${JSON.stringify(record)}\n`).join(''));
 }
 
 function parse(line: string): LogRecord[] {

@@ -1,5 +1,5 @@
+import { linkSignal } from '../link-signal';
 import { EventBuffer, type History, type TrainingEvent } from './events';
-import { linkSignal } from './link-signal';
 
 /**
  * A training run: a promise of its history, an async iterable of its events, and a way to end it. Leaving the loop

@@ -1,8 +1,8 @@
 import type { Dataset } from '../data/dataset';
 import { toDenseNetError } from '../errors';
+import { linkSignal } from '../link-signal';
 import type { ModelHandle } from '../model/handle';
 import type { NativeDataset } from '../native';
-import { linkSignal } from './link-signal';
 import { prepareDataset, type PreparedDataset } from './upload';
 
 /** Native work that can be ended. */

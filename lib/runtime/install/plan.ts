@@ -1,11 +1,12 @@
-import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { DenseNetError, reasonOf } from '../../errors';
+import { DenseNetError, reasonOf, toDenseNetError } from '../../errors';
 import { addonVersions } from '../addon-versions';
 import { driverNeeded, findDriver, mendDriver, type DriverPlaces } from '../driver';
 import { lengthOf } from '../download';
 import { archiveFor, findPip, pinnedVersion } from '../fetch';
 import { cachedFolders, libtorchFolder, readLibtorch, type Libtorch } from '../locate';
+import { makeCacheFolder } from '../writable';
 import { formatBytes, freeBytes, moreRoom } from './bytes';
 import { chooseOfFile, chooseOfWheel } from './choose';
 import { askPip, usualCuda, type Wheel } from './pip';
@@ -82,12 +83,8 @@ export async function planInstall(options: InstallOptions): Promise<InstallPlan>
   const { env = process.env, from, machine = {} } = options;
   checkOptions(options);
   const folder = libtorchFolder(env);
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-    throw new DenseNetError(
-      'ERR_FILE',
-      `${folder} cannot be made (${reasonOf(error)}). Set LIBTORCH_DENSENET_CACHE to a folder that can be written to.`,
-      { cause: error },
-    );
+  await makeCacheFolder(folder).catch((error: unknown) => {
+    throw toDenseNetError(error);
   });
   const driver = await findDriver({ env, ...machine.driver });
   const build = options.build ?? (from !== undefined || driver.version === undefined ? 'cpu' : 'cuda');

@@ -1,5 +1,5 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
-import { fileError } from '../errors';
+import { fileError } from './errors';
 
 /**
  * Writes a small file, whole or not at all: what was there before stays until all of the new is on the disk.

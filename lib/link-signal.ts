@@ -1,4 +1,4 @@
-// In a file of its own, which imports nothing: a page has runs too (lib/electron/client.ts).
+// It imports nothing: a page has runs too (lib/electron/client.ts).
 
 /** Lets a signal abort a controller. Returns what ends that. */
 export function linkSignal(control: AbortController, signal: AbortSignal | undefined): () => void {
