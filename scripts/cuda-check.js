@@ -12,6 +12,7 @@ const path = require('node:path');
 const { runCommand } = require('../lib/runtime/fetch');
 const { cacheFolder, readLibtorch } = require('../lib/runtime/locate');
 const { buildNative } = require('./build');
+const { makeVenv } = require('./commands');
 const { runScript, step } = require('./report');
 const { root, setup } = require('./setup');
 
@@ -20,15 +21,6 @@ const version = '2.11.0';
 
 /** The wheel, the NVIDIA libraries that it needs, and what pip unpacks meanwhile. */
 const neededBytes = 14e9;
-
-/**
- * @param {string} command
- * @param {string[]} args
- */
-async function must(command, args) {
-  const { code, output } = await runCommand(command, args, process.env);
-  if (code !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${output.slice(-2000)}`);
-}
 
 /** @returns {Promise<string | undefined>} The folder of torch; nothing where there is not the room for it. */
 async function cudaTorch() {
@@ -50,8 +42,7 @@ async function cudaTorch() {
     return undefined;
   }
   await step(`fetching torch ${version} with CUDA (some gigabytes)`, async () => {
-    await must('python3', ['-m', 'venv', folder]);
-    await must(path.join(folder, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', `torch==${version}`]);
+    await makeVenv(folder, [`torch==${version}`]);
   });
   return find();
 }

@@ -1,18 +1,10 @@
 import { datasets, DenseNet, Trainer, type CreateOptions, type TensorData, type TrainerOptions } from '../lib';
+import { tinyOptions } from './tiny-config';
 
-/** A network that takes a millisecond, for tests that are about something else. */
-export const tinyConfig = {
-  growthRate: 4,
-  blockConfig: [2, 2],
-  initChannels: 8,
-  stem: 'cifar',
-  inChannels: 1,
-  numClasses: 3,
-  device: 'cpu',
-} as const satisfies CreateOptions;
+export { tinyConfig, tinyOptions } from './tiny-config';
 
 export function tinyModel(options: CreateOptions = {}): Promise<DenseNet> {
-  return DenseNet.create({ ...tinyConfig, blockConfig: [...tinyConfig.blockConfig], seed: 1, ...options });
+  return DenseNet.create(tinyOptions(options));
 }
 
 /** Images N×1×8×8 that differ from one another, always the same. */

@@ -7,22 +7,15 @@ const { mkdir } = require('node:fs/promises');
 const path = require('node:path');
 const { runCommand, pinnedVersion } = require('../../lib/runtime/fetch');
 const { cacheFolder } = require('../../lib/runtime/locate');
+const { makeVenv, must, pythonOf } = require('../commands');
 const { step } = require('../report');
 
 const folder = path.join(cacheFolder(), 'bench');
 
-/**
- * @param {string} command
- * @param {string[]} args
- */
-async function must(command, args) {
-  const { code, output } = await runCommand(command, args, process.env);
-  if (code !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${output.slice(-2000)}`);
-}
-
 /** Makes the Python environment; the pip of the machine decides where packages come from. @returns {Promise<string>} */
 async function makePython() {
-  const python = path.join(folder, 'python', process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python');
+  const place = path.join(folder, 'python');
+  const python = pythonOf(place);
   const packages = [`torch==${pinnedVersion}`, 'numpy'];
   const { code } = existsSync(python)
     ? await runCommand(python, ['-c', 'import torch, numpy'], process.env)
@@ -30,8 +23,7 @@ async function makePython() {
   if (code === 0) return python;
   await step('a Python environment with PyTorch', async () => {
     await mkdir(folder, { recursive: true });
-    await must('python3', ['-m', 'venv', path.join(folder, 'python')]);
-    await must(python, ['-m', 'pip', 'install', '--quiet', ...packages]);
+    await makeVenv(place, packages);
   });
   return python;
 }

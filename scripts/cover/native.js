@@ -12,6 +12,7 @@ const path = require('node:path');
 const { parseArgs } = require('node:util');
 const { cacheFolder } = require('../../lib/runtime/locate');
 const { runCommand } = require('../../lib/runtime/fetch');
+const { makeVenv, must, pythonOf } = require('../commands');
 const { buildInstrumented, programs, readChecks } = require('../instrumented');
 const { step } = require('../report');
 const { root } = require('../setup');
@@ -32,27 +33,11 @@ const addonTests = [
   'hostile',
 ];
 
-/**
- * @param {string} command
- * @param {string[]} args
- * @param {NodeJS.ProcessEnv} [env]
- */
-async function must(command, args, env = process.env) {
-  const { code, output } = await runCommand(command, args, env, root);
-  if (code !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${output.slice(-3000)}`);
-  return output;
-}
-
 /** The Python that has gcovr. @returns {Promise<string>} */
 async function makePython() {
   const folder = path.join(cacheFolder(), 'tools', gcovr.replace('==', '-'));
-  const python = path.join(folder, 'bin', 'python');
-  if (existsSync(path.join(folder, 'bin', 'gcovr'))) return python;
-  await step(gcovr, async () => {
-    await must('python3', ['-m', 'venv', folder]);
-    await must(python, ['-m', 'pip', 'install', '--quiet', gcovr]);
-  });
-  return python;
+  if (existsSync(path.join(folder, 'bin', 'gcovr'))) return pythonOf(folder);
+  return step(gcovr, () => makeVenv(folder, [gcovr]));
 }
 
 /** Forgets what earlier runs counted. @param {string} folder */
@@ -88,16 +73,20 @@ async function coverage(args) {
   if (values.html !== undefined) output.push('--html-details', path.join(values.html, 'index.html'));
   const chosen = ['--root', root, '--filter', 'native/', '--exclude-throw-branches', '--exclude-unreachable-branches'];
   const lines = await step('reading what was counted', () =>
-    must(python, [
-      '-m',
-      'gcovr',
-      ...chosen,
-      '--gcov-ignore-parse-errors=all',
-      '--json-summary',
-      path.join(folder, 'summary.json'),
-      ...output,
-      folder,
-    ]),
+    must(
+      python,
+      [
+        '-m',
+        'gcovr',
+        ...chosen,
+        '--gcov-ignore-parse-errors=all',
+        '--json-summary',
+        path.join(folder, 'summary.json'),
+        ...output,
+        folder,
+      ],
+      { cwd: root },
+    ),
   );
   console.log(lines);
   const summary = require(path.join(folder, 'summary.json'));

@@ -4,13 +4,13 @@ import sharp from 'sharp';
 import { connect, type RemoteModel } from '../../lib/electron/client';
 import { serveClient } from '../../lib/electron/host';
 import { datasets, DenseNet, type TrainingEvent } from '../../lib';
-import { tinyBatch, tinyConfig, tinyImages } from '../tiny';
+import { tinyBatch, tinyOptions, tinyImages } from '../tiny';
 import { expectRefusal, refusal, temporaryFolder, valuesOf, wrong } from '../unit/support';
 import { bridgeMaker } from './support';
 
 const bridge = bridgeMaker();
 const inFolder = temporaryFolder();
-const tiny = { ...tinyConfig, blockConfig: [2, 2], seed: 1 };
+const tiny = tinyOptions();
 const trainer = { optimizer: { type: 'sgd', lr: 0.05 }, seed: 1 } as const;
 
 async function remoteModel(): Promise<RemoteModel> {

@@ -4,13 +4,13 @@ import path from 'node:path';
 import { checkSender, HostProcess, type HostExit } from '../../lib/electron';
 import { connect, overMessagePortMain, type DenseNetClient } from '../../lib/electron/client';
 import { root } from '../child';
-import { tinyBatch, tinyConfig } from '../tiny';
+import { tinyBatch, tinyOptions } from '../tiny';
 import { expectRefusal, temporaryFolder, wrong } from '../unit/support';
 import { MessageChannelMain } from './fake-electron/ports';
 import { forkUtility } from './fake-electron/utility';
 
 const inFolder = temporaryFolder();
-const tiny = { ...tinyConfig, blockConfig: [2, 2], seed: 1 };
+const tiny = tinyOptions();
 const trainer = { optimizer: { type: 'sgd', lr: 0.05 }, seed: 1 } as const;
 
 let process_: ReturnType<typeof forkUtility>;

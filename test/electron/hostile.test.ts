@@ -1,11 +1,11 @@
 import { createContext, runInContext } from 'node:vm';
-import { tinyConfig, tinyImages } from '../tiny';
+import { tinyOptions, tinyImages } from '../tiny';
 import { checkPlain } from '../../lib/electron/plain';
 import type { HostMessage } from '../../lib/electron/protocol';
 import { rawClientMaker, type RawClient } from './support';
 
 const rawClient = rawClientMaker();
-const tiny = { ...tinyConfig, blockConfig: [2, 2], seed: 1 };
+const tiny = tinyOptions();
 
 const call = (method: string, args: unknown, id: unknown = 1) => ({ type: 'call', id, method, args });
 

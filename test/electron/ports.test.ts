@@ -12,12 +12,12 @@ import {
 } from '../../lib/electron/client';
 import { serveClient } from '../../lib/electron/host';
 import { root } from '../child';
-import { tinyBatch, tinyConfig, tinyImages } from '../tiny';
+import { tinyBatch, tinyOptions, tinyImages } from '../tiny';
 import { expectRefusal, temporaryFolder } from '../unit/support';
 import { MessageChannelMain } from './fake-electron/ports';
 
 const inFolder = temporaryFolder();
-const tiny = { ...tinyConfig, blockConfig: [2, 2], seed: 1 };
+const tiny = tinyOptions();
 const trainer = { optimizer: { type: 'sgd', lr: 0.05 }, seed: 1 } as const;
 const host = JSON.stringify(path.join(root, 'dist', 'electron', 'host.js'));
 

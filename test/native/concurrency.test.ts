@@ -1,4 +1,4 @@
-import { buildAndRun, type Check } from './program';
+import { failedChecks } from './program';
 
 /**
  * Several threads on the core without Node (concurrency_test.cc): what ThreadSanitizer watches in `npm run check:sanitizers`,
@@ -7,15 +7,8 @@ import { buildAndRun, type Check } from './program';
 
 const linux = process.platform === 'linux';
 
-(linux ? describe : describe.skip)('the core, with several threads', () => {
-  let all: Check[];
-  beforeAll(async () => (all = await buildAndRun('concurrency_test')), 600_000);
-
-  const failed = (pattern: RegExp, atLeast: number) => {
-    const chosen = all.filter(({ check }) => pattern.test(check));
-    expect(chosen.length).toBeGreaterThanOrEqual(atLeast);
-    return chosen.filter(({ held }) => !held);
-  };
+(linux ? describe : describe.skip)(`the core, with several threads${linux ? '' : ' (skipped: on Linux alone)'}`, () => {
+  const failed = failedChecks('concurrency_test');
 
   it('runs what a model is asked for one after the other, and reading calls in the pauses of a run', () => {
     expect(failed(/worker|pauses|dispose|beside a run|change waits|run that is stopped/, 9)).toEqual([]);

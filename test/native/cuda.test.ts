@@ -1,18 +1,11 @@
-import { buildAndRun, type Check } from './program';
+import { failedChecks } from './program';
 
 /**
  * The CUDA part where there is no GPU: each kernel, compiled for the host and run thread by thread, against the same in
  * plain ATen; and the dense block's operator on both, against the module-by-module reference.
  */
 describe('the CUDA engine without a GPU', () => {
-  let all: Check[];
-  beforeAll(async () => (all = await buildAndRun('cuda_test')), 900_000);
-
-  const failed = (pattern: RegExp, atLeast: number) => {
-    const chosen = all.filter(({ check }) => pattern.test(check));
-    expect(chosen.length).toBeGreaterThanOrEqual(atLeast);
-    return chosen.filter(({ held }) => !held);
-  };
+  const failed = failedChecks('cuda_test', 900_000);
 
   it.each(['append', 'correct', 'norm_relu', 'norm_relu_backward', 'prepare_norm', 'product'])(
     'computes in the kernel %s what plain ATen does, in float, bfloat16 and half',

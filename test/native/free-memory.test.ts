@@ -1,21 +1,18 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { temporaryFolder } from '../unit/support';
+import { buildProgram } from './program';
 
 /** How the core reads what is free, from files as Linux has them in containers and out of them. */
 
 const run = promisify(execFile);
-const build = path.join(__dirname, '..', '..', 'build');
 const inFolder = temporaryFolder();
 let program = '';
 
 beforeAll(async () => {
-  await run('cmake', ['--build', build, '--target', 'free_memory_test'], { maxBuffer: 1 << 26 });
-  const places = ['free_memory_test', path.join('Release', 'free_memory_test')].map((name) => path.join(build, name));
-  program = places.find((file) => existsSync(file)) ?? '';
+  program = await buildProgram('free_memory_test');
 }, 300_000);
 
 let count = 0;

@@ -163,8 +163,9 @@ describe('where no core fits the libtorch', () => {
 });
 
 // Some minutes of both cores of a small machine, so only when it is asked for.
-(process.env['DENSENET_TEST_BUILD'] === '1' ? test : test.skip)(
-  'without any prebuild one command builds the addon, which trains and predicts',
+const building = process.env['DENSENET_TEST_BUILD'] === '1';
+(building ? test : test.skip)(
+  `without any prebuild one command builds the addon, which trains and predicts${building ? '' : ' (skipped: DENSENET_TEST_BUILD=1 asks for it)'}`,
   async () => {
     const home = await copyApp('built');
     await rm(path.join(home, 'node_modules', packageName, 'prebuilds'), { recursive: true });

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
-import { createBatcher, DenseNet, type Batcher, type BatcherOptions } from '../../lib';
+import { createBatcher, DenseNet } from '../../lib';
 import { tinyDataset, tinyImages, tinyTrainer } from '../tiny';
 import { difference, expectRefusal, modelMaker, refusal, temporaryFolder, valuesOf, wrong } from '../unit/support';
-import { image, LONG, png } from './support';
+import { batcherMaker, image, LONG, png } from './support';
 
 const makeModel = modelMaker();
 const inFolder = temporaryFolder();
@@ -11,17 +11,8 @@ const inFolder = temporaryFolder();
 const CLOSE = 1e-6;
 
 let model: DenseNet;
-const made: Batcher[] = [];
 beforeEach(async () => (model = await makeModel({ imageSize: [8, 8] })));
-afterEach(async () => {
-  await Promise.all(made.splice(0).map((batcher) => batcher.close()));
-});
-
-function batcherOf(options?: BatcherOptions): Batcher {
-  const batcher = createBatcher(model, options);
-  made.push(batcher);
-  return batcher;
-}
+const batcherOf = batcherMaker(() => model);
 
 describe('calls that come together', () => {
   it('are computed together, with the numbers that each has alone', async () => {

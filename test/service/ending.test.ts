@@ -1,25 +1,16 @@
 import { getEventListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createBatcher, DenseNet, type Batcher, type BatcherOptions } from '../../lib';
+import { createBatcher, DenseNet, type Batcher } from '../../lib';
 import { runProgram } from '../child';
 import { tinyImages } from '../tiny';
 import { expectRefusal, modelMaker } from '../unit/support';
-import { image, LONG, png, running } from './support';
+import { batcherMaker, image, LONG, png, running } from './support';
 
 const makeModel = modelMaker();
 
 let model: DenseNet;
-const made: Batcher[] = [];
 beforeEach(async () => (model = await makeModel({ imageSize: [8, 8] })));
-afterEach(async () => {
-  await Promise.all(made.splice(0).map((batcher) => batcher.close()));
-});
-
-function batcherOf(options?: BatcherOptions): Batcher {
-  const batcher = createBatcher(model, options);
-  made.push(batcher);
-  return batcher;
-}
+const batcherOf = batcherMaker(() => model);
 
 describe('a signal', () => {
   it('that is aborted already begins nothing', async () => {

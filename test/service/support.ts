@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import type { Batcher, TensorData } from '../../lib';
+import { createBatcher, type Batcher, type BatcherOptions, type DenseNet, type TensorData } from '../../lib';
 import { tinyImages } from '../tiny';
 
 /** A minute to those who wait, so that what a test sees did not come about by waiting. */
@@ -23,4 +23,17 @@ export function png(number: number, side = 12): Promise<Buffer> {
 /** Resolves when so many images are being computed. */
 export async function running(batcher: Batcher, count: number): Promise<void> {
   while (batcher.statistics.running !== count) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Makes batchers of whatever model there is, and closes them after each test. */
+export function batcherMaker(model: () => DenseNet): (options?: BatcherOptions) => Batcher {
+  const made: Batcher[] = [];
+  afterEach(async () => {
+    await Promise.all(made.splice(0).map((batcher) => batcher.close()));
+  });
+  return (options) => {
+    const batcher = createBatcher(model(), options);
+    made.push(batcher);
+    return batcher;
+  };
 }

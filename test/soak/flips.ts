@@ -2,6 +2,7 @@ import { mkdtemp, open, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { isDenseNetError } from '../../lib/errors';
+import { tinyOptions } from '../tiny-config';
 import { randomNumbers, type Package } from './check';
 
 /** Flips a bit of a byte, counted from the end when below 0. */
@@ -19,15 +20,7 @@ export async function flip(file: string, at: number, bit = 0): Promise<void> {
 /** Flips single bits of a checkpoint, each by itself. Returns those with which it was not refused as damaged. */
 export async function flipBits(library: Package, times: number, seed: number): Promise<string[]> {
   const place = await mkdtemp(path.join(os.tmpdir(), 'densenet-flips-'));
-  const model = await library.DenseNet.create({
-    growthRate: 4,
-    blockConfig: [2, 2],
-    initChannels: 8,
-    stem: 'cifar',
-    inChannels: 1,
-    numClasses: 3,
-    device: 'cpu',
-  });
+  const model = await library.DenseNet.create(tinyOptions());
   try {
     const trainer = new library.Trainer(model, { optimizer: { type: 'adam' }, ema: 0.9 });
     const images = { data: new Float32Array(2 * 64).map((_, index) => Math.sin(index)), shape: [2, 1, 8, 8] };

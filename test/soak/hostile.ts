@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { isDenseNetError } from '../../lib/errors';
 import { hostileFiles } from '../hostile/checkpoint-corpus';
+import { tinyOptions } from '../tiny-config';
 import type { Dose, Outcome, Package } from './check';
 
 /** Of the processor's time, which other programs do not lengthen; and of the clock's, for what waits for something. */
@@ -24,23 +25,14 @@ async function attempt(read: () => Promise<unknown>): Promise<{ outcome: string;
 }
 
 /**
- * Gives every hostile file to all that reads weights: each refuses it with a code, within a second of the processor, and the model stays as it
- * was. Nothing in a file is run, so nothing appears beside it and no prototype changes.
+ * Gives every hostile file to all that reads weights: each refuses it with a code, within a second of the processor, and
+ * the model stays as it was. Nothing in a file is run, so nothing appears beside it and no prototype changes.
  *
  * @param times How often to go through the files.
  */
 export async function refuseHostileFiles(library: Package, { times, progress }: Dose): Promise<Outcome> {
   const place = await mkdtemp(path.join(os.tmpdir(), 'densenet-hostile-'));
-  const model = await library.DenseNet.create({
-    growthRate: 4,
-    blockConfig: [2, 2],
-    initChannels: 8,
-    stem: 'cifar',
-    inChannels: 1,
-    numClasses: 3,
-    device: 'cpu',
-    seed: 1,
-  });
+  const model = await library.DenseNet.create(tinyOptions());
   const trainer = new library.Trainer(model, { optimizer: { type: 'sgd', lr: 0.1 } });
   const readers: Record<string, (file: string) => Promise<unknown>> = {
     loadWeights: (file) => model.loadWeights(file),

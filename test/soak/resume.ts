@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { FitOptions, OptimizerOptions, ScheduleOptions, TrainerOptions } from '../../lib';
+import { tinyOptions } from '../tiny-config';
 import { pick, randomNumbers, type Dose, type Outcome, type Package } from './check';
 
 export const optimizers: Record<string, OptimizerOptions> = {
@@ -62,17 +63,7 @@ export async function resumeExactly(library: Package, { times, seed, progress }:
     weights: number,
     checkpoint?: string,
   ): Promise<Buffer> => {
-    const model = await DenseNet.create({
-      growthRate: 4,
-      blockConfig: [2, 2],
-      initChannels: 8,
-      stem: 'cifar',
-      inChannels: 1,
-      numClasses: 3,
-      dropRate: 0.2,
-      device: 'cpu',
-      seed: weights,
-    });
+    const model = await DenseNet.create(tinyOptions({ dropRate: 0.2, seed: weights }));
     try {
       const trainer = new Trainer(model, options);
       if (checkpoint !== undefined) await trainer.resume(checkpoint);
