@@ -1,6 +1,8 @@
 /**
- * DenseNet for Node: training, transfer learning and prediction on libtorch, on CUDA or the CPU. This file is the whole
- * public surface.
+ * DenseNet for Node: training, transfer learning and prediction on libtorch, on CUDA or the CPU. This is the whole
+ * public surface, but for the bridge of `libtorch-densenet/electron`.
+ *
+ * @module libtorch-densenet
  */
 export { DenseNetError, isDenseNetError, type ErrorCode } from './errors';
 export type { TensorArray, TensorData } from './tensor';

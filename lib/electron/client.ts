@@ -1,8 +1,11 @@
 /**
  * The page's side of a bridge: `libtorch-densenet/electron/client`. It imports nothing of Node's and nothing native, so it
  * runs in a renderer and in a sandboxed preload script.
+ *
+ * @module libtorch-densenet/electron/client
  */
 import { DenseNetError } from '../densenet-error';
+import type { ModelConfig } from '../model/config';
 import type { CreateOptions } from '../model/densenet';
 import type { Prediction, PredictOptions } from '../model/prediction';
 import type { LoadWeightsOptions, SaveWeightsOptions } from '../model/weights';
@@ -20,9 +23,12 @@ export { DenseNetError } from '../densenet-error';
 export * from './both';
 export type { TrainingRun } from '../training/run';
 
-/** What every call takes that can be ended. */
+/** Options of a call that can be ended before its answer has come. */
 export interface Stoppable {
-  /** Ends the call; it rejects with the signal's reason. */
+  /**
+   * Ends the call; it rejects with the signal's reason. The host goes through with what it has begun, and drops it; until
+   * then the call counts against the host's limits.
+   */
   signal?: AbortSignal;
 }
 
@@ -31,7 +37,8 @@ export interface Stoppable {
  *
  * - `ERR_HOST_GONE` when the host's process ends: at once, for every call that waits, and for every later one;
  * - `ERR_NOT_GRANTED` for a grant that the app has not given out, or not for that use;
- * - `ERR_INVALID_ARGUMENT` for what is larger than the host allows, `ERR_BUSY` for more calls at once.
+ * - `ERR_INVALID_ARGUMENT` for what cannot be sent, such as a function, or is larger than the host allows; `ERR_BUSY` for
+ *   more models, calls or bytes at once than it allows: see `limits` of `serveHost`.
  */
 export class DenseNetClient {
   readonly #caller: Caller;
@@ -41,18 +48,21 @@ export class DenseNetClient {
     this.#caller = new Caller(port);
   }
 
-  /** Whether the host is there, as far as is known. */
+  /** Whether the host is there, as far as is known; false too after {@link DenseNetClient.close}. */
   get connected(): boolean {
     return this.#caller.connected;
   }
 
-  /** Resolves when the host is gone, with the error that calls reject with. */
+  /**
+   * Resolves when the host is gone, with the error that calls reject with; never after {@link DenseNetClient.close}, since
+   * that was the client's own doing.
+   */
   get gone(): Promise<DenseNetError> {
     return this.#caller.gone;
   }
 
   /**
-   * Says that the host is gone, where the app knows it before the channel tells.
+   * Says that the host is gone, where the app knows it before the channel tells. The connection ends with it.
    *
    * @param why Such as `it ended with code 9`; part of the error's message.
    */
@@ -60,17 +70,22 @@ export class DenseNetClient {
     this.#caller.lose(why);
   }
 
-  /** Ends the connection. The host then gives up its models; calls that wait reject with `ERR_DISPOSED`. */
+  /** Ends the connection: the host disposes of its models, and calls reject with `ERR_DISPOSED`, those that wait too. */
   close(): void {
     this.#caller.close();
   }
 
-  /** Loads libtorch in the host, if that is not done yet, and says what it runs on. */
+  /** As `runtimeInfo`, in the host: loads libtorch there, if that is not done yet, and says what it runs on. */
   info(): Promise<HostInfo> {
     return this.#caller.call('info', {});
   }
 
-  /** As `DenseNet.create`. */
+  /**
+   * As `DenseNet.create`.
+   *
+   * @param options As there, up to: `growthRate` and `inChannels` 1,024, 16 blocks of 256 layers, `initChannels` 8,192,
+   *   `bottleneckSize` 64, 100,000 classes with names of 256 characters, `imageSize` and `resizeSize` 4,096.
+   */
   async createModel(options: CreateOptions = {}): Promise<RemoteModel> {
     return new RemoteModel(this.#caller, await this.#caller.call('createModel', { options }));
   }
@@ -79,6 +94,7 @@ export class DenseNetClient {
    * As `DenseNet.load`.
    *
    * @param grant For reading a file that `save` wrote.
+   * @param options `device`, `implementation` and `memory`, as for {@link DenseNetClient.createModel}.
    */
   async loadModel(grant: Grant, options: LoadModelOptions = {}): Promise<RemoteModel> {
     return new RemoteModel(this.#caller, await this.#caller.call('loadModel', { grant, options }));
@@ -86,9 +102,10 @@ export class DenseNetClient {
 }
 
 /**
- * Connects to a host.
+ * Connects to a host. Nothing is sent before the first call.
  *
  * @param port One end of a channel, such as `overMessagePort(port)`.
+ * @throws DenseNetError `ERR_INVALID_ARGUMENT`.
  */
 export function connect(port: BridgePort): DenseNetClient {
   return new DenseNetClient(port);
@@ -100,14 +117,18 @@ export class RemoteModel {
   readonly #facts: ModelFacts;
   #disposed = false;
 
-  /** Use {@link DenseNetClient.createModel} or {@link DenseNetClient.loadModel}. */
+  /**
+   * Use {@link DenseNetClient.createModel} or {@link DenseNetClient.loadModel}.
+   *
+   * @internal
+   */
   constructor(caller: Caller, facts: ModelFacts) {
     this.#caller = caller;
     this.#facts = facts;
   }
 
-  /** The configuration, complete. */
-  get config(): ModelFacts['config'] {
+  /** The configuration, complete. A copy: changing it changes nothing. */
+  get config(): ModelConfig {
     return structuredClone(this.#facts.config);
   }
 
@@ -116,10 +137,12 @@ export class RemoteModel {
     return this.#facts.device;
   }
 
+  /** Values in all parameters. */
   get parameterCount(): number {
     return this.#facts.parameterCount;
   }
 
+  /** Values in the parameters that learn: all of them, since no call of a client freezes any. */
   get trainableParameterCount(): number {
     return this.#facts.trainableParameterCount;
   }
@@ -141,7 +164,8 @@ export class RemoteModel {
   /**
    * As `DenseNet.predict`, also while the model is being trained.
    *
-   * @param images Images N×C×H×W as arrays, or encoded pictures (PNG, JPEG, …), each the bytes of a file.
+   * @param images Images N×C×H×W as arrays, or 1 to 4,096 encoded pictures (PNG, JPEG, …), each the bytes of a file.
+   * @returns One prediction an image, in order.
    */
   async predict(images: TensorData | Uint8Array[], options?: PredictOptions & Stoppable): Promise<Prediction[]> {
     const { signal, ...rest } = checkObject('options', options);
@@ -149,7 +173,12 @@ export class RemoteModel {
     return this.#caller.call('predict', { model: this.#id(), images: sent, options: rest }, { signal });
   }
 
-  /** As `DenseNet.forward`: the logits, N×numClasses. */
+  /**
+   * As `DenseNet.forward`, also while the model is being trained.
+   *
+   * @param input Images N×C×H×W.
+   * @returns The logits, Float32, N×numClasses.
+   */
   async forward(input: TensorData, options?: Stoppable): Promise<TensorData> {
     const { signal } = checkObject('options', options);
     return this.#caller.call('forward', { model: this.#id(), input: compactTensor(input) }, { signal });
@@ -157,7 +186,10 @@ export class RemoteModel {
 
   /**
    * As `Trainer.fit`: a promise of the run's history, and an async iterable of its events. The host sends an event when
-   * this side has taken the one before, so a page that is busy gets the newest step and every epoch.
+   * this side has taken the one before, so a page that is busy gets the newest step and every epoch. Each run has a trainer
+   * of its own: the optimizer and its schedule begin anew.
+   *
+   * @returns The run. It begins at once; bad arguments make it reject.
    */
   train(data: BridgeData, options: TrainOptions): TrainingRun {
     const start: ConstructorParameters<typeof Run>[0]['start'] = async (emit, control) => {
@@ -174,7 +206,11 @@ export class RemoteModel {
     return new Run({ start }, isSignal(signal) ? signal : undefined);
   }
 
-  /** As `DenseNet.evaluate`. */
+  /**
+   * As `DenseNet.evaluate`.
+   *
+   * @param options As there, up to: `batchSize` 65,536, `topK` 100,000, `calibrationBins` 1,000.
+   */
   async evaluate(data: BridgeData, options?: EvaluateOptions): Promise<Evaluation> {
     const { signal, ...rest } = checkObject('options', options);
     const args = { model: this.#id(), data: compactData(data), options: rest };
@@ -190,7 +226,10 @@ export class RemoteModel {
     await this.#caller.call('save', { model: this.#id(), grant, options });
   }
 
-  /** Gives the model's memory back, and ends a run that trains it. Later calls reject with `ERR_DISPOSED`. */
+  /**
+   * Gives the model's memory back, and ends a run that trains it. Later calls reject with `ERR_DISPOSED`; calling it twice
+   * does nothing.
+   */
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     const model = this.#id();

@@ -7,22 +7,27 @@ import type { Access, Grant } from './protocol';
 
 /** As much of Electron's `UtilityProcess` as is needed. */
 export interface UtilityProcess {
+  /** Sends the process a clone of the message. The ports of `transfer` go along: so it gets a page's. */
   postMessage(message: unknown, transfer?: never[]): void;
+  /** Listens for messages of the process. */
   on(event: 'message', listener: (message: unknown) => void): unknown;
+  /** Listens for the end of the process. */
   on(event: 'exit', listener: (code: number) => void): unknown;
+  /** Ends the process; whether that was possible. */
   kill(): boolean;
 }
 
 /** How the host's process ended. */
 export interface HostExit {
+  /** As Electron's event `exit` has it. */
   code: number;
-  /** Whether `stop` ended it. */
+  /** Whether {@link HostProcess.stop} ended it. */
   stopped: boolean;
 }
 
 /** Options of {@link HostProcess}. */
 export interface HostProcessOptions {
-  /** Called when the process has ended: tell the pages, for `DenseNetClient.lost`. */
+  /** Called when the process has ended, however it came to that: tell the pages, for `DenseNetClient.lost`. */
   onGone?: (exit: HostExit) => void;
 }
 
@@ -49,6 +54,7 @@ export class HostProcess {
    * @param start Starts it: `() => utilityProcess.fork(file)`. The file calls `serveHost()` of
    *   `libtorch-densenet/electron/host`.
    * @param options See {@link HostProcessOptions}.
+   * @throws DenseNetError `ERR_INVALID_ARGUMENT`.
    */
   constructor(start: () => UtilityProcess, options?: HostProcessOptions) {
     if (typeof (start as unknown) !== 'function') throw invalidArgument('start', 'a function', start);
@@ -58,15 +64,16 @@ export class HostProcess {
     this.#onGone = onGone;
   }
 
-  /** Whether the process runs. */
+  /** Whether the process runs: from {@link HostProcess.connect} until it has ended. */
   get running(): boolean {
     return this.#running !== undefined;
   }
 
   /**
-   * Connects a page. Check who asks first: see `checkSender`.
+   * Connects a page, and starts the process where none runs. Check who asks first: see {@link checkSender}.
    *
    * @param port One end of a new `MessageChannelMain`; the page gets the other.
+   * @throws DenseNetError `ERR_INVALID_ARGUMENT`.
    */
   connect(port: object): HostConnection {
     if (typeof (port as unknown) !== 'object' || (port as unknown) === null)
@@ -96,7 +103,7 @@ export class HostProcess {
     };
   }
 
-  /** Ends the process, and waits until it has ended. Nothing happens when none runs. */
+  /** Ends the process, and the models with it; resolves when it has ended. Nothing happens when none runs. */
   async stop(): Promise<void> {
     if (this.#running === undefined) return;
     this.#stopping = true;
@@ -125,19 +132,20 @@ export class HostProcess {
   }
 }
 
-/** A page's connection, as the main process sees it. */
+/** A page's connection, as the main process sees it. When the process has ended, its calls but `grant` do nothing. */
 export interface HostConnection {
   /**
-   * Lets the page use a file or folder that the person at the screen has chosen.
+   * Lets the page use a file or folder that the person at the screen has chosen. Resolves when the host knows of it.
    *
-   * @param path Where it is, from a dialog of the main process; never from the page.
+   * @param path Where it is, from a dialog of the main process; never from the page. Nothing need be there yet.
    * @param access `read` or `write` for a file, `folder` for reading pictures below a folder.
    * @returns What the page gets in the path's place. It is good on this connection alone.
+   * @throws DenseNetError `ERR_INVALID_ARGUMENT`; `ERR_HOST_GONE` when the process has ended.
    */
   grant(path: string, access: Access): Promise<Grant>;
-  /** Takes a grant back. */
+  /** Takes a grant back: calls with it reject with `ERR_NOT_GRANTED`. Those that have begun go on. */
   revoke(grant: Grant): void;
-  /** Shuts the page out, and disposes of its models. */
+  /** Shuts the page out, and disposes of its models. On its side every call rejects with `ERR_HOST_GONE`. */
   disconnect(): void;
 }
 

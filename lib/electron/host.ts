@@ -1,5 +1,7 @@
 /**
  * The side of a bridge that holds the models: `libtorch-densenet/electron/host`, for a utility process.
+ *
+ * @module libtorch-densenet/electron/host
  */
 import { DenseNetError } from '../errors';
 import { checkOptions, invalidArgument } from '../validate';
@@ -13,15 +15,17 @@ export * from './both';
 export type { Limits } from './limits';
 export type { Session } from './session';
 
-/** Options of a host. */
+/** Options of {@link serveHost} and {@link serveClient}. */
 export interface HostOptions {
-  /** How much each client may have. */
+  /** How much each client may have; default: see {@link Limits}. */
   limits?: Limits;
 }
 
 /** As much of a utility process's `process.parentPort` as is needed. */
 export interface ParentPort {
+  /** Sends the main process a clone of the message. */
   postMessage(message: unknown): void;
+  /** Listens for messages of the main process; `data` is what was sent, `ports` are the ports that came with it. */
   on(event: 'message', listener: (event: { data: unknown; ports: MainPort[] }) => void): unknown;
 }
 
@@ -31,6 +35,7 @@ export interface ParentPort {
  * @param port Such as `overProcess(process)`.
  * @param options See {@link HostOptions}.
  * @returns The client's session, by which it is granted files and shut out.
+ * @throws DenseNetError `ERR_INVALID_ARGUMENT`.
  */
 export function serveClient(port: BridgePort, options?: HostOptions): Session {
   const { limits } = checkOptions('options', options, ['limits']);
@@ -38,10 +43,12 @@ export function serveClient(port: BridgePort, options?: HostOptions): Session {
 }
 
 /**
- * Serves all clients that the main process's `HostProcess` connects: what a utility process calls, once.
+ * Serves all clients that the main process's `HostProcess` connects: what a utility process calls, once. The messages
+ * between the two processes are the bridge's alone.
  *
  * @param parentPort Default `process.parentPort`, which Electron gives a utility process.
  * @param options See {@link HostOptions}.
+ * @throws DenseNetError `ERR_INVALID_ARGUMENT`, also in a process that is no utility process.
  */
 export function serveHost(parentPort?: ParentPort, options?: HostOptions): void {
   const port = parentPort ?? (process as { parentPort?: ParentPort }).parentPort;

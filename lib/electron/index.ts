@@ -1,6 +1,8 @@
 /**
  * The main process's part of a bridge: `libtorch-densenet/electron`. It starts and watches the process that holds the
  * models, connects pages with it, and grants them files. It loads nothing native.
+ *
+ * @module libtorch-densenet/electron
  */
 export { DenseNetError, isDenseNetError, type ErrorCode } from '../errors';
 export {

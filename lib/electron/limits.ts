@@ -1,10 +1,16 @@
 import { checkInteger, checkOptions } from '../validate';
 
-/** How much a host lets one client have. The client is a page, and a page may have been taken over. */
+/**
+ * How much a host lets one client have, each a whole number of at least 1. The client is a page, and a page may have been
+ * taken over. What is too large by itself is `ERR_INVALID_ARGUMENT`, what is too much at once `ERR_BUSY`.
+ */
 export interface Limits {
   /** Models at once, default 4. */
   models?: number;
-  /** Values in all parameters and buffers of a model that the client creates, default 100 million. */
+  /**
+   * Values in all parameters and buffers of a model that the client creates, default 100 million. One that it loads is
+   * bounded by the file that it was granted.
+   */
   modelValues?: number;
   /** Calls that are not answered yet, default 32. */
   calls?: number;

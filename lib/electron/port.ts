@@ -1,8 +1,9 @@
 import { DenseNetError } from '../densenet-error';
 
 /**
- * Ends of a channel, each kind behind the same three calls. All of them clone what is sent (HTML's structured clone), so
- * typed arrays cross by copy, and neither side can change what the other has checked.
+ * One end of a channel, of whichever kind, behind the same three calls. Every kind clones what is sent (HTML's structured
+ * clone), so typed arrays cross by copy, and neither side can change what the other has checked. The channel is the
+ * bridge's alone: nothing else may be sent over it.
  */
 export interface BridgePort {
   /** Sends a message. Nothing happens when the other end is gone. */
@@ -20,9 +21,13 @@ export interface BridgePort {
 
 /** As much of the `MessagePort` of a page as is needed. */
 export interface PagePort {
+  /** Sends a clone of the message. */
   postMessage(message: unknown): void;
+  /** Begins to deliver; messages that came before are kept until then. */
   start(): void;
+  /** Cuts the channel. */
   close(): void;
+  /** Listens for `message`, an event whose `data` is what was sent, or for `close`: the channel was cut. */
   addEventListener(type: string, listener: (event: object) => void): void;
 }
 
@@ -42,10 +47,15 @@ export function overMessagePort(port: PagePort): BridgePort {
 
 /** As much of Electron's `MessagePortMain` as is needed. */
 export interface MainPort {
+  /** Sends a clone of the message. */
   postMessage(message: unknown): void;
+  /** Begins to deliver; messages that came before are kept until then. */
   start(): void;
+  /** Cuts the channel. */
   close(): void;
+  /** Listens for messages; `data` is what was sent. */
   on(event: 'message', listener: (event: { data: unknown }) => void): unknown;
+  /** Listens for the end: the channel was cut. */
   on(event: 'close', listener: () => void): unknown;
 }
 
@@ -64,9 +74,13 @@ export function overMessagePortMain(port: MainPort): BridgePort {
 
 /** As much of a `MessagePort` of `node:worker_threads` as is needed. */
 export interface WorkerPort {
+  /** Sends a clone of the message. */
   postMessage(message: unknown): void;
+  /** Cuts the channel. */
   close(): void;
+  /** Listens for messages, and begins to deliver: those that came before are kept until then. */
   on(event: 'message', listener: (message: unknown) => void): unknown;
+  /** Listens for the end: the channel was cut. */
   on(event: 'close', listener: () => void): unknown;
 }
 
@@ -84,10 +98,15 @@ export function overWorkerPort(port: WorkerPort): BridgePort {
 
 /** As much of `process`, or of a `ChildProcess`, as is needed. */
 export interface ProcessPort {
+  /** Whether there is a channel, and it is open. */
   readonly connected: boolean;
+  /** Sends a clone of the message, then says whether that failed. Not there in a process that was not forked. */
   send?(message: unknown, callback: (error: Error | null) => void): boolean;
+  /** Cuts the channel. Not there in a process that was not forked. */
   disconnect?(): void;
+  /** Listens for messages. */
   on(event: 'message', listener: (message: unknown) => void): unknown;
+  /** Listens for the end: the channel was cut, or the other process has ended. */
   on(event: 'disconnect', listener: () => void): unknown;
 }
 

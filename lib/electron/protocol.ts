@@ -11,6 +11,7 @@ import type { Evaluation } from '../training/evaluation';
 import type { History, TrainingEvent } from '../training/events';
 import type { FitOptions } from '../training/fit-options';
 import type { TrainerOptions } from '../training/options';
+import type { Unfreezing } from '../training/unfreezing';
 import type { LoadReport } from '../weights/fit';
 
 // What goes over a bridge. Types alone: neither side runs anything of the other's.
@@ -24,55 +25,85 @@ export type Grant = string;
 /** What a {@link Grant} is good for: reading the file, writing the file, or reading pictures below the folder. */
 export type Access = 'read' | 'write' | 'folder';
 
-/** What the host runs on. As `RuntimeInfo`, without paths. */
+/** What the host runs on. As `RuntimeInfo`, but for where libtorch was found. */
 export interface HostInfo extends Pick<RuntimeInfo, 'version' | 'cuda' | 'threads' | 'cpuCapability'> {
+  /** The libtorch that the host has loaded: its version, and what it was built for. */
   libtorch: Pick<RuntimeInfo['libtorch'], 'version' | 'build'>;
 }
 
 /** What is known of a model on this side of a bridge. */
 export interface ModelFacts {
-  /** Its number on this connection. */
+  /** Its number on this connection, from 1. */
   model: number;
+  /** The configuration, complete. */
   config: ModelConfig;
   /** Where it computes: `cpu`, `cuda:0`, … */
   device: string;
+  /** Values in all parameters. */
   parameterCount: number;
+  /** Values in the parameters that learn: all of them, since no call of a client freezes any. */
   trainableParameterCount: number;
 }
 
-/** Options of `loadModel`. */
+/** Options of `loadModel`, as for `DenseNet.load`. */
 export type LoadModelOptions = Pick<CreateOptions, 'device' | 'implementation' | 'memory'>;
 
-/** Labelled images for a bridge: arrays, the digits of the package, or a granted folder with a folder of pictures a class. */
+/** Labelled images for a bridge: arrays, the digits of the package, or a granted folder with a folder of pictures for each class. */
 export type BridgeData =
   | {
       /** N×C×H×W; raw pixels in a `Uint8Array`, or a `Float32Array` that is used as it is. */
       images: TensorData;
-      /** As for `datasets.fromArrays`. */
+      /**
+       * A class index for each image; or, where an image may have several labels or none, a `Float32Array` of N×classes
+       * numbers from 0 to 1 beside `classes`.
+       */
       labels: number[] | Int32Array | Uint8Array | Float32Array;
+      /**
+       * The classes' names in the order of their indices, 1 to 100,000 of up to 256 characters; default `0`, `1`, … up to
+       * the highest label.
+       */
       classes?: string[];
     }
-  | { digits: 'train' | 'test' | 'all' }
   | {
+      /** Which part of the package's digits, as for `datasets.digits`: 8×8 pixels, one channel, ten classes. */
+      digits: 'train' | 'test' | 'all';
+    }
+  | {
+      /** Granted as `folder`. Its pictures are decoded once, into the host's memory, height·width·channels bytes each. */
       folder: Grant;
-      /** [height, width] that pictures are brought to. */
+      /** [height, width] that pictures are brought to, each from 1 to 4,096, default [224, 224]. */
       imageSize?: [number, number];
-      /** 1 for grey, 3 for RGB, the default. */
+      /** 1 for grey, 3 for RGB, default 3. */
       channels?: 1 | 3;
+      /**
+       * The classes in the order of their indices, 1 to 100,000 of up to 256 characters; default: the names of the folders,
+       * sorted.
+       */
       classes?: string[];
     };
 
-/** How a model is trained over a bridge: what `Trainer` and `Trainer.fit` take, but for files, callbacks and data. */
+/**
+ * How a model is trained over a bridge: what `Trainer` and `Trainer.fit` take, but for checkpoints, callbacks and
+ * `cacheFeatures`; up to 1,000,000 epochs, of batches of up to 65,536 images.
+ */
 export interface TrainOptions extends Omit<
   FitOptions,
-  'validation' | 'callbacks' | 'checkpoint' | 'cacheFeatures' | 'augment'
+  'validation' | 'callbacks' | 'checkpoint' | 'cacheFeatures' | 'augment' | 'unfreeze'
 > {
   /** The trainer's options. With `ema` or `swa` the model has the averaged weights after the run. */
   trainer: TrainerOptions;
-  /** Evaluated after each epoch. */
+  /** Evaluated after each epoch; default none. */
   validation?: BridgeData;
-  /** What the functions of `transforms` make, such as `{ type: 'randomCrop', padding: 1 }`. */
+  /**
+   * Random changes of the training images, in order, at most 32; default none. Each is what a function of `transforms`
+   * makes, such as `{ type: 'randomCrop', padding: 1 }`; a `size` is at most 4,096.
+   */
   augment?: Transform[];
+  /**
+   * Parts that begin to learn in the course of the run, at most 64; default none. Over a bridge they learn already, since
+   * no call of a client freezes any.
+   */
+  unfreeze?: Unfreezing[];
 }
 
 /** Every call of the bridge: what it is given, and what comes back. */

@@ -3,6 +3,7 @@ import { isArrayOf, invalidArgument, show } from '../validate';
 
 /** As much of Electron's `WebFrameMain` as is needed. */
 export interface SenderFrame {
+  /** The address of the page in it. */
   readonly url: string;
   /** Null for the frame that fills the window. */
   readonly parent: object | null;
@@ -13,8 +14,8 @@ export interface SenderFrame {
  * within a page, and a frame that is gone are refused.
  *
  * @param event What `ipcMain.handle` or `ipcMain.on` gives its listener.
- * @param origins The app's own origins, such as `app://digits`.
- * @throws DenseNetError `ERR_UNTRUSTED_SENDER`.
+ * @param origins The app's own origins, at least one: scheme and host, such as `app://digits`, with no slash behind them.
+ * @throws DenseNetError `ERR_UNTRUSTED_SENDER`; `ERR_INVALID_ARGUMENT` for an origin that is none.
  */
 export function checkSender(event: { readonly senderFrame: SenderFrame | null }, origins: readonly string[]): void {
   if (!isArrayOf<string>(origins, (one) => typeof one === 'string' && originOf(one) === one) || origins.length === 0)

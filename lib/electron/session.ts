@@ -68,20 +68,25 @@ export class Session {
   /**
    * Lets the client use a file or folder.
    *
-   * @param grant What it is to call it by: a text that nobody can guess, such as one of `crypto.randomUUID`.
-   * @param path Where it is.
+   * @param grant What it is to call it by: a text of 1 to 256 characters that nobody can guess, such as one of
+   *   `crypto.randomUUID`. One that was given before now stands for this path.
+   * @param path Where it is; a relative one is taken from the process's own folder. Nothing need be there yet.
    * @param access What for.
+   * @throws DenseNetError `ERR_INVALID_ARGUMENT`.
    */
   grant(grant: Grant, path: string, access: Access): void {
     this.#holdings.grants.add(grant, path, access);
   }
 
-  /** Takes a grant back. Calls that have begun go on. */
+  /** Takes a grant back: calls with it reject with `ERR_NOT_GRANTED`. Those that have begun go on. */
   revoke(grant: Grant): void {
     this.#holdings.grants.remove(grant);
   }
 
-  /** Ends the client's calls, and disposes of its models. */
+  /**
+   * Shuts the client out: cuts its channel, ends its calls and disposes of its models. On its side every call rejects with
+   * `ERR_HOST_GONE`. Calling it twice does nothing.
+   */
   close(): void {
     if (!this.#open) return;
     this.#open = false;
