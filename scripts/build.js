@@ -98,18 +98,22 @@ function jobs() {
 }
 
 /**
- * Configures and builds with cmake-js.
+ * @typedef {object} Plan
+ * @property {string} folder CMake's, relative to the root.
+ * @property {string} release Where the libraries go.
+ * @property {string[]} [settings] Further ones, for cmake-js.
+ * @property {string[]} [targets] Without any, what is built by default.
+ */
+
+/**
+ * Configures with cmake-js, and writes compile_commands.json.
  *
  * @param {Libtorch} libtorch
  * @param {string} tools The folder that cmake-js and node-addon-api can be required from.
- * @param {object} plan
- * @param {string} plan.folder CMake's, relative to the root.
- * @param {string} plan.release Where the libraries go.
- * @param {string[]} [plan.settings] Further ones, for cmake-js.
- * @param {string[]} [plan.targets] Without any, what is built by default.
- * @param {(detail: string) => void} update
+ * @param {Plan} plan
+ * @returns {Promise<string[]>} The arguments with which cmake-js is to go on.
  */
-async function compile(libtorch, tools, { folder, release: target, settings = [], targets = [] }, update) {
+async function configure(libtorch, tools, { folder, release: target, settings = [] }) {
   const requireTool = createRequire(path.join(tools, 'package.json'));
   const cmakeJs = requireTool.resolve('cmake-js/bin/cmake-js');
   // The kernels need clang-cl where the system's own compiler is Microsoft's.
@@ -123,17 +127,27 @@ async function compile(libtorch, tools, { folder, release: target, settings = []
     ...settings,
     ...toolset,
   ];
-  // Always: cmake-js configures a new folder only, and what lies there may be for another libtorch.
   await runNode([cmakeJs, 'configure', ...args], path.join(root, folder, 'configure.log'), () => undefined);
+  return [cmakeJs, 'build', ...args];
+}
+
+/**
+ * Configures and builds with cmake-js.
+ *
+ * @param {Libtorch} libtorch
+ * @param {string} tools The folder that cmake-js and node-addon-api can be required from.
+ * @param {Plan} plan
+ * @param {(detail: string) => void} update
+ */
+async function compile(libtorch, tools, plan, update) {
+  const { folder, targets = [] } = plan;
+  // Always: cmake-js configures a new folder only, and what lies there may be for another libtorch.
+  const command = await configure(libtorch, tools, plan);
   for (const one of targets.length === 0 ? [[]] : targets.map((name) => ['-T', name]))
-    await runNode(
-      [cmakeJs, 'build', ...args, ...one, '-p', String(jobs())],
-      path.join(root, folder, 'build.log'),
-      (line) => {
-        const progress = /^\s*\[\s*(\d+)(?:\/(\d+)\]|%\])/.exec(line);
-        if (progress) update(progress[2] ? `${progress[1]} of ${progress[2]}` : `${progress[1]} %`);
-      },
-    );
+    await runNode([...command, ...one, '-p', String(jobs())], path.join(root, folder, 'build.log'), (line) => {
+      const progress = /^\s*\[\s*(\d+)(?:\/(\d+)\]|%\])/.exec(line);
+      if (progress) update(progress[2] ? `${progress[1]} of ${progress[2]}` : `${progress[1]} %`);
+    });
 }
 
 /**
@@ -230,6 +244,6 @@ async function build({ libtorch, tools, typescript }) {
   if (typescript) await buildTypeScript(force);
 }
 
-module.exports = { build, buildNative, compile, hashSources, readStamps, release, writeStamp };
+module.exports = { build, buildNative, compile, configure, hashSources, readStamps, release, writeStamp };
 
 if (require.main === module) runScript(() => require('./setup').buildAll());

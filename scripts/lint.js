@@ -12,6 +12,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { runCommand } = require('../lib/runtime/fetch');
 const { cacheFolder } = require('../lib/runtime/locate');
+const { configure } = require('./build');
 const { runScript, step } = require('./report');
 const { root, setup } = require('./setup');
 
@@ -65,9 +66,10 @@ async function clangFormat() {
 /**
  * Checks each file that changed, or that includes a header that changed, since it last passed.
  *
+ * @param {import('../lib/runtime/locate').Libtorch} libtorch
  * @param {(detail: string) => void} update
  */
-async function clangTidy(update) {
+async function clangTidy(libtorch, update) {
   const tidy = await clangTool('clang-tidy');
   const files = await nativeFiles();
   const headers = createHash('sha256').update(await readFile(path.join(root, '.clang-tidy')));
@@ -77,7 +79,7 @@ async function clangTidy(update) {
   const stamps = path.join(root, 'build', 'tidy');
   await mkdir(stamps, { recursive: true });
   try {
-    await writeCommands(commands);
+    await writeCommands(libtorch, commands);
     const waiting = files.filter((file) => file.endsWith('.cc'));
     const total = waiting.length;
     /** @type {string[]} */
@@ -109,21 +111,26 @@ async function clangTidy(update) {
 }
 
 /**
- * The build's own commands, less gcc's precompiled header, which clang cannot read, and OpenMP, whose header it lacks.
+ * The build's own commands, a file each, less gcc's precompiled header, which clang cannot read, and OpenMP, whose header it
+ * lacks.
  *
+ * @param {import('../lib/runtime/locate').Libtorch} libtorch
  * @param {string} folder
  */
-async function writeCommands(folder) {
-  const file = path.join(root, 'build', 'compile_commands.json');
+async function writeCommands(libtorch, folder) {
+  const alone = path.join('build', 'alone');
+  await mkdir(path.join(root, alone), { recursive: true });
+  const release = path.join(root, alone, 'Release');
+  await configure(libtorch, root, { folder: alone, release, settings: ['--CDTOGETHER=0'] });
   /** @type {{ command: string, file: string }[]} */
-  const commands = JSON.parse(await readFile(file, 'utf8'));
+  const commands = JSON.parse(await readFile(path.join(root, alone, 'compile_commands.json'), 'utf8'));
   for (const entry of commands)
     entry.command = entry.command.replace(/-Winvalid-pch|-fpch-preprocess|-fopenmp|-include \S+cmake_pch\.hxx/g, '');
   await writeFile(path.join(folder, 'compile_commands.json'), JSON.stringify(commands));
 }
 
 async function lint() {
-  await setup();
+  const libtorch = await setup();
   const node = process.execPath;
   const tool = (/** @type {string} */ name) => require.resolve(name);
   const bin = (/** @type {string} */ name) => path.join(root, 'node_modules', '.bin', name);
@@ -133,7 +140,7 @@ async function lint() {
     ['eslint', () => must(node, [bin('eslint'), '--max-warnings', '0', ...(fix ? ['--fix'] : []), '.'])],
     ['types', () => must(node, [tool('typescript/bin/tsc'), '--noEmit'])],
     ['clang-format', clangFormat],
-    ['clang-tidy', clangTidy],
+    ['clang-tidy', (update) => clangTidy(libtorch, update)],
   ];
   let failed = 0;
   for (const [name, check] of checks) {

@@ -14,7 +14,7 @@ namespace densenet {
 
 namespace {
 
-constexpr const char* kPrefix = "trainer.optimizer.";
+constexpr const char* kOptimizerPrefix = "trainer.optimizer.";
 
 /// The members of a slot with the names under which they are saved.
 template <class Slot>
@@ -228,7 +228,7 @@ void Optimizer::run_rmsprop(const Call& call) const {
 void Optimizer::save_state(TrainingState& state) const {
   for (const Slot& slot : slots_) {
     for (const auto& [part, tensor] : members_of(slot)) {
-      if (tensor->defined() && !slot.fresh) state.emplace(std::string(kPrefix) + part + slot.name, *tensor);
+      if (tensor->defined() && !slot.fresh) state.emplace(std::string(kOptimizerPrefix) + part + slot.name, *tensor);
     }
   }
 }
@@ -246,12 +246,12 @@ void Optimizer::load_state(const TrainingState& state) {
                .steps = {}};
     const auto members = members_of(saved);
     const auto is_saved = [&](const auto& member) {
-      return state.contains(std::string(kPrefix) + member.first + slot.name);
+      return state.contains(std::string(kOptimizerPrefix) + member.first + slot.name);
     };
     if (std::ranges::any_of(members, is_saved)) {
       start(saved);  // in the parameter's own memory format, which is what the fused kernels need
       for (const auto& [part, tensor] : members) {
-        if (tensor->defined()) tensor->copy_(entry_of(state, std::string(kPrefix) + part + slot.name, tensor->sizes()));
+        if (tensor->defined()) tensor->copy_(entry_of(state, std::string(kOptimizerPrefix) + part + slot.name, tensor->sizes()));
       }
       saved.fresh = false;
     }

@@ -10,7 +10,7 @@ namespace densenet {
 
 namespace {
 
-constexpr const char* kPrefix = "trainer.average.";
+constexpr const char* kAveragePrefix = "trainer.average.";
 
 bool same_shapes(const std::vector<StateEntry>& a, const std::vector<StateEntry>& b) {
   if (a.size() != b.size()) return false;
@@ -99,18 +99,18 @@ void WeightAverage::Use::statistics_taken() {
 void WeightAverage::save_state(TrainingState& state) const {
   if (options_.kind == AverageOptions::Kind::kNone) return;
   const std::vector<std::int64_t> counts{count_, fresh_ ? 1 : 0};
-  state.emplace(std::string(kPrefix) + "count", at::tensor(counts, at::kLong));
-  for (const StateEntry& entry : entries_) state.emplace(kPrefix + entry.name, entry.tensor);
+  state.emplace(std::string(kAveragePrefix) + "count", at::tensor(counts, at::kLong));
+  for (const StateEntry& entry : entries_) state.emplace(kAveragePrefix + entry.name, entry.tensor);
 }
 
 void WeightAverage::load_state(const TrainingState& state, const NetworkImpl& network) {
   if (options_.kind == AverageOptions::Kind::kNone) return;
-  const at::Tensor counts = entry_of(state, std::string(kPrefix) + "count", {2}).to(at::kCPU, at::kLong);
+  const at::Tensor counts = entry_of(state, std::string(kAveragePrefix) + "count", {2}).to(at::kCPU, at::kLong);
   const auto count = counts[0].item<std::int64_t>();
   std::vector<StateEntry> entries;
   if (count > 0) {
     for (const StateEntry& entry : state_of(network)) {
-      const at::Tensor& saved = entry_of(state, kPrefix + entry.name, entry.tensor.sizes());
+      const at::Tensor& saved = entry_of(state, kAveragePrefix + entry.name, entry.tensor.sizes());
       entries.push_back({.name = entry.name,
                          .tensor = at::empty_like(entry.tensor.detach()).copy_(saved),
                          .is_parameter = entry.is_parameter});

@@ -17,7 +17,7 @@ namespace densenet {
 
 namespace {
 
-constexpr std::size_t kPieceBytes = std::size_t{1} << 20U;
+constexpr std::size_t kWriteBytes = std::size_t{1} << 20U;
 
 const char* dtype_name(at::ScalarType type) {
   switch (type) {
@@ -72,7 +72,7 @@ bool is_verified(const std::string& path) {
   const InputFile file(path);
   if (file.size() < Sha256::kBytes) return false;
   const std::uint64_t end = file.size() - Sha256::kBytes;
-  std::vector<std::byte> piece(kPieceBytes);
+  std::vector<std::byte> piece(kWriteBytes);
   Sha256 digest;
   for (std::uint64_t offset = 0; offset < end;) {
     const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), end - offset));

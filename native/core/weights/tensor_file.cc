@@ -15,7 +15,7 @@ namespace densenet {
 namespace {
 
 /// Of a file that is read only to know that it can be.
-constexpr std::size_t kPieceBytes = std::size_t{1} << 20U;
+constexpr std::size_t kReadBytes = std::size_t{1} << 20U;
 
 at::ScalarType scalar_type(FileDType dtype) {
   switch (dtype) {
@@ -102,7 +102,7 @@ TensorReader::TensorReader(const std::string& path, std::span<const TensorEntry>
     largest = std::max(largest, used_bytes(entry));
   }
   buffer_ = at::empty({static_cast<std::int64_t>(largest)}, at::TensorOptions().dtype(at::kByte));
-  std::vector<std::byte> piece(kPieceBytes);
+  std::vector<std::byte> piece(kReadBytes);
   for (const TensorEntry& entry : entries) try_range(file_, entry.offset, entry.bytes, piece);
 }
 
