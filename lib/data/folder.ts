@@ -1,7 +1,7 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { cannotRead } from '../errors';
-import { checkInteger, checkNumber, checkString } from '../validate';
+import { checkInteger, checkNumber, checkString, invalidArgument } from '../validate';
 import type { ArrayDataset, Dataset, StreamedDataset } from './dataset';
 import {
   checkPictureSet,
@@ -16,7 +16,10 @@ import { partition } from './split';
 
 /** Options of {@link imageFolder}. */
 export interface ImageFolderOptions extends PictureSetOptions {
-  /** The classes in the order of their indices; default: the names of the folders, sorted. */
+  /**
+   * The classes in the order of their indices, each the name of a folder right below: no `/`, `\` or zero byte in it,
+   * and not `.` or `..`. Default: the names of the folders, sorted.
+   */
   classes?: string[];
 }
 
@@ -79,7 +82,7 @@ export async function imageFolder(folder: string, options?: ImageFolderOptions):
   checkString('folder', folder);
   const given = checkSetOptions(options, ['classes']);
   const plan = checkPictureSet(given);
-  return readList(await listFolder(folder, checkWantedClasses(given.classes, 'of folders')), plan);
+  return readList(await listFolder(folder, checkFolderNames(given.classes)), plan);
 }
 
 /**
@@ -107,7 +110,7 @@ export async function imageFolders(
   const { holdOut = 0.2, seed = 0 } = given;
   checkNumber('holdOut', holdOut, 0, 1, true);
   checkInteger('seed', seed, 0, 0xffffffff);
-  const { train, validation } = await listParts(folder, checkWantedClasses(given.classes, 'of folders'), {
+  const { train, validation } = await listParts(folder, checkFolderNames(given.classes), {
     holdOut,
     seed,
     plan,
@@ -133,6 +136,14 @@ async function listParts(
   await refuseFaultyList(list, plan);
   const [first, second] = partition(list.labels, list.files.length, list.classes.length, 1 - holdOut, seed);
   return { train: chooseFrom(list, first), validation: { ...chooseFrom(list, second), broken: [] } };
+}
+
+/** A class is the name of a folder. One that is a path would lead out of the folder that was given. */
+function checkFolderNames(classes: unknown): string[] | undefined {
+  const names = checkWantedClasses(classes, 'of folders');
+  const wrong = names?.find((name) => ['', '.', '..'].includes(name) || /[/\\\0]/.test(name));
+  if (wrong === undefined) return names;
+  throw invalidArgument('classes', 'an array of names of folders, none of them a path', wrong);
 }
 
 /** Finds the pictures of a folder of classes; everything that is wrong with the folder is told at once. */

@@ -76,8 +76,8 @@ export type BridgeData =
       /** 1 for grey, 3 for RGB, default 3. */
       channels?: 1 | 3;
       /**
-       * The classes in the order of their indices, 1 to 100,000 of up to 256 characters; default: the names of the folders,
-       * sorted.
+       * The classes in the order of their indices, 1 to 100,000 of up to 256 characters, each the name of a folder right
+       * below, never a path; default: the names of the folders, sorted.
        */
       classes?: string[];
     };

@@ -2,9 +2,11 @@ import { createContext, runInContext } from 'node:vm';
 import { tinyOptions, tinyImages } from '../tiny';
 import { checkPlain } from '../../lib/electron/plain';
 import type { HostMessage } from '../../lib/electron/protocol';
+import { temporaryFolder } from '../unit/support';
 import { rawClientMaker, type RawClient } from './support';
 
 const rawClient = rawClientMaker();
+const inFolder = temporaryFolder();
 const tiny = tinyOptions();
 
 const call = (method: string, args: unknown, id: unknown = 1) => ({ type: 'call', id, method, args });
@@ -29,7 +31,10 @@ async function clientWithModel(): Promise<RawClient> {
 
 // One host takes them all, and lives.
 let host: RawClient;
-beforeAll(async () => (host = await clientWithModel()));
+beforeAll(async () => {
+  host = await clientWithModel();
+  host.session.grant('pictures', inFolder('pictures'), 'folder');
+});
 
 async function expectLiving(client: RawClient): Promise<void> {
   const answer = await client.say(call('predict', { model: 1, images: tinyImages(2), options: {} }, 2000));
@@ -152,6 +157,13 @@ const badArguments: [string, string, unknown, string?][] = [
   ['a path beside the grant', 'save', { model: 1, grant: 'x', path: '/tmp/x', options: {} }],
   ['a format that there is not', 'save', { model: 1, grant: 'x', options: { format: 'exe' } }],
   ['a folder by its path', 'train', { model: 1, data: { folder: '/etc' }, options: fit }, 'ERR_NOT_GRANTED'],
+  ...['../secret', '..', '.', 'a/../../secret', '/etc', '..\\secret', 'a\0b', ''].map(
+    (name): [string, string, unknown] => [
+      `${JSON.stringify(name)} as a class of a granted folder`,
+      'evaluate',
+      { model: 1, data: { folder: 'pictures', classes: ['a', name] }, options: {} },
+    ],
+  ),
   ['a folder and arrays at once', 'train', { model: 1, data: { folder: 'x', ...data }, options: fit }],
   ['data that are none', 'train', { model: 1, data: {}, options: fit }],
   ['digits that there are not', 'train', { model: 1, data: { digits: '../train' }, options: fit }],

@@ -80,6 +80,18 @@ describe('imageFolder', () => {
     ]);
   });
 
+  it.each(['../secret', '..', '.', '', 'a/../../secret', '/etc', 'a/b', '..\\secret', 'a\0b'])(
+    'refuses %j as a class, which is no name of a folder in it',
+    async (name) => {
+      await paint('within/a/1.png', 1);
+      await paint('secret/1.png', 2);
+      const options = { ...small, classes: ['a', name] };
+      const message = 'names of folders, none of them a path';
+      await expectRefusal(() => datasets.imageFolder(inFolder('within'), options), 'ERR_INVALID_ARGUMENT', message);
+      await expectRefusal(() => datasets.imageFolders(inFolder('within'), options), 'ERR_INVALID_ARGUMENT', message);
+    },
+  );
+
   it('tells how it gets on, up to the number of pictures', async () => {
     for (let n = 0; n < 19; n += 1) await paint(`many/a/${String(n).padStart(2, '0')}.png`, n);
     const told: [number, number][] = [];
