@@ -37,7 +37,13 @@ type Handler<Name extends MethodName> = (
 export const handlers: { readonly [Name in MethodName]: Handler<Name> } = {
   async info() {
     const { version, libtorch, cuda, threads, cpuCapability } = await runtimeInfo();
-    return { version, libtorch: { version: libtorch.version, build: libtorch.build }, cuda, threads, cpuCapability };
+    return {
+      version,
+      libtorch: { version: libtorch.version, build: libtorch.build },
+      cuda: { available: cuda.available, devices: cuda.devices },
+      threads,
+      cpuCapability,
+    };
   },
 
   async createModel({ models, limits }, { options }) {

@@ -25,10 +25,15 @@ export type Grant = string;
 /** What a {@link Grant} is good for: reading the file, writing the file, or reading pictures below the folder. */
 export type Access = 'read' | 'write' | 'folder';
 
-/** What the host runs on. As `RuntimeInfo`, but for where libtorch was found. */
-export interface HostInfo extends Pick<RuntimeInfo, 'version' | 'cuda' | 'threads' | 'cpuCapability'> {
+/**
+ * What the host runs on. As `RuntimeInfo`, but for what may name a path: where libtorch was found, and why CUDA is not used
+ * and how to mend it. The host's own file can ask `runtimeInfo` for those.
+ */
+export interface HostInfo extends Pick<RuntimeInfo, 'version' | 'threads' | 'cpuCapability'> {
   /** The libtorch that the host has loaded: its version, and what it was built for. */
   libtorch: Pick<RuntimeInfo['libtorch'], 'version' | 'build'>;
+  /** Whether models can compute on NVIDIA GPUs, and on which. */
+  cuda: Pick<RuntimeInfo['cuda'], 'available' | 'devices'>;
 }
 
 /** What is known of a model on this side of a bridge. */

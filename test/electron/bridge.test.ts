@@ -37,6 +37,7 @@ describe('a model on the other side of a bridge', () => {
     const info = await bridge().client.info();
     expect(info).toMatchObject({ version: expect.any(String), threads: expect.any(Number) });
     expect(Object.keys(info.libtorch)).toEqual(['version', 'build']);
+    expect(Object.keys(info.cuda)).toEqual(['available', 'devices']);
   });
 
   it('classifies encoded pictures', async () => {
