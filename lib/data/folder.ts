@@ -193,19 +193,26 @@ interface FoundPictures {
   unread: string[];
 }
 
+/** A folder that is being looked through: as it was come to, and where that leads. */
+interface Opened {
+  place: string;
+  real: string;
+}
+
 /** Pictures at any depth. Returns whether the folder itself could be read; what could not is among the faults. */
-async function findPictures(folder: string, above: readonly string[], found: FoundPictures): Promise<boolean> {
+async function findPictures(folder: string, above: readonly Opened[], found: FoundPictures): Promise<boolean> {
   try {
-    const real = await realpath(folder);
-    if (above.includes(real)) {
-      found.faults.push(`${folder} leads back to ${real}, which holds it: a loop of links`);
+    const opened = { place: folder, real: await realpath(folder) };
+    const same = above.find(({ real }) => real === opened.real);
+    if (same !== undefined) {
+      found.faults.push(`${folder} leads back to ${same.place}, which holds it: a loop of links`);
       return false;
     }
     for (const entry of await readdir(folder, { withFileTypes: true })) {
       const place = path.join(folder, entry.name);
       const ending = path.extname(entry.name).toLowerCase();
       if (entry.isDirectory() || (entry.isSymbolicLink() && (await isFolder(place))))
-        await findPictures(place, [...above, real], found);
+        await findPictures(place, [...above, opened], found);
       else if (extensions.has(ending)) found.files.push(place);
       else if (unread.has(ending))
         found.unread.push(`${place} is a ${ending} file, which is not read; convert it to PNG`);

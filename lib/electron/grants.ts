@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { DenseNetError } from '../errors';
@@ -13,11 +14,15 @@ const uses: Record<Access, string> = {
 /** The files and folders that one client may use. It knows them by their grants alone, and never by a path. */
 export class Grants {
   readonly #granted = new Map<Grant, { path: string; access: Access }>();
+  /** What stands for each path in messages. Kept when a grant is taken back: a call that has begun may still speak of it. */
+  readonly #shown = new Map([[os.homedir(), '~']]);
 
   add(grant: Grant, place: string, access: Access): void {
     checkString('grant', grant);
     checkOneOf('access', access, Object.keys(uses) as Access[]);
-    this.#granted.set(grant, { path: path.resolve(checkPath('path', place)), access });
+    const file = path.resolve(checkPath('path', place));
+    this.#granted.set(grant, { path: file, access });
+    for (const one of [file, realPath(file)]) this.#shown.set(one, path.basename(file));
   }
 
   remove(grant: Grant): void {
@@ -39,10 +44,24 @@ export class Grants {
     );
   }
 
-  /** A text without the paths that the client is not to know: granted ones by their last part, the home folder as `~`. */
+  /**
+   * A text without the paths that the client is not to know: what is or was granted is called by its last part, also where
+   * it leads if it is a link, and the home folder `~`.
+   */
   hidePaths(text: string): string {
-    const places = [...this.#granted.values()].map((one) => one.path).sort((a, b) => b.length - a.length);
-    const hidden = places.reduce((rest, place) => rest.replaceAll(place, path.basename(place)), text);
-    return hidden.replaceAll(os.homedir(), '~');
+    // The longest first; a root would be found in every path.
+    const places = [...this.#shown].filter(([place]) => path.dirname(place) !== place);
+    places.sort(([a], [b]) => b.length - a.length);
+    return places.reduce((rest, [place, name]) => rest.replaceAll(place, () => name), text);
+  }
+}
+
+/** Where a path leads; what is not there yet is no link. */
+function realPath(place: string): string {
+  try {
+    return realpathSync(place);
+  } catch {
+    const above = path.dirname(place);
+    return above === place ? place : path.join(realPath(above), path.basename(place));
   }
 }

@@ -142,10 +142,10 @@ describe('links', () => {
   });
 
   it.each([
-    ['the folder of classes', '', 'a/loop'],
-    ['a class', 'a', 'a/loop'],
-    ['a folder further down', 'a/b', 'a/b/c/loop'],
-  ])('that lead back to %s are refused as a loop, and the rest is looked at', async (_, target, link) => {
+    ['the folder of classes', '', 'a/loop', 'a/loop/a leads back to', '/a,'],
+    ['a class', 'a', 'a/loop', 'a/loop leads back to', '/a,'],
+    ['a folder further down', 'a/b', 'a/b/c/loop', 'a/b/c/loop leads back to', '/a/b,'],
+  ])('that lead back to %s are refused as a loop, and the rest is looked at', async (_, target, link, ...said) => {
     const folder = `loops-${target.replaceAll('/', '-')}`;
     await paint(`${folder}/a/1.png`, 11);
     await paint(`${folder}/a/b/c/1.png`, 11);
@@ -157,7 +157,18 @@ describe('links', () => {
       '2 faults',
       'a loop of links',
       'broken.png',
+      ...said,
     );
+  });
+
+  it('are named as they were come to, and not by where they lead', async () => {
+    await paint('far/deep/1.png', 11);
+    await symlink(inFolder('far/deep'), inFolder('far/deep/loop'));
+    await mkdir(inFolder('near'));
+    await symlink(inFolder('far/deep'), inFolder('near/a'));
+    const { message } = await refusal(() => datasets.imageFolder(inFolder('near'), small));
+    expect(message).toContain(`${inFolder('near/a/loop')} leads back to ${inFolder('near/a')},`);
+    expect(message).not.toContain(inFolder('far'));
   });
 
   it('that lead nowhere are pictures that cannot be read', async () => {
