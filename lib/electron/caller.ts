@@ -1,6 +1,7 @@
 import { DenseNetError } from '../densenet-error';
 import type { TrainingEvent } from '../training/events';
 import { isSignal } from './arguments';
+import { checkPlain } from './plain';
 import { checkPort, type BridgePort } from './port';
 import type { ClientMessage, HostMessage, MethodName, Methods, WireError } from './protocol';
 
@@ -52,11 +53,13 @@ export class Caller {
     signal?.throwIfAborted();
     if (this.#ended !== undefined) throw this.#ended;
     const id = this.#next++;
+    const message = { type: 'call', id, method, args } as const;
+    checkPlain(message);
     const cancel = (): void => this.#send({ type: 'cancel', id });
     try {
       return (await new Promise<unknown>((resolve, reject) => {
         this.#pending.set(id, { resolve, reject, options });
-        this.#send({ type: 'call', id, method, args });
+        this.#send(message);
         signal?.addEventListener('abort', cancel, { once: true });
       })) as Methods[Name]['value'];
     } catch (error) {

@@ -38,7 +38,10 @@ export interface Stoppable {
  * - `ERR_HOST_GONE` when the host's process ends: at once, for every call that waits, and for every later one;
  * - `ERR_NOT_GRANTED` for a grant that the app has not given out, or not for that use;
  * - `ERR_INVALID_ARGUMENT` for what cannot be sent, such as a function, or is larger than the host allows; `ERR_BUSY` for
- *   more models, calls or bytes at once than it allows: see `limits` of `serveHost`.
+ *   more models, calls or bytes at once than it allows: see `limits` of `serveHost`;
+ * - `ERR_INVALID_MESSAGE` for arguments that are not made of plain objects, lists, numbers, texts, booleans and typed arrays
+ *   alone, such as a bigint or a Map; that are deeper than 8 levels, or have more than 500,000 values outside typed
+ *   arrays, or a text of more than 10,000 characters.
  */
 export class DenseNetClient {
   readonly #caller: Caller;

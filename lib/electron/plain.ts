@@ -1,6 +1,5 @@
-import { types } from 'node:util';
-import { DenseNetError } from '../errors';
-import { show, typedArrayKind } from '../validate';
+import { DenseNetError } from '../densenet-error';
+import { show } from '../show';
 
 /** Far more than any call needs, and far less than would keep the host busy. */
 const most = { depth: 10, values: 500_000, text: 10_000 } as const;
@@ -10,10 +9,14 @@ const arrayKinds = ['Uint8Array', 'Float32Array', 'Int32Array', 'BigInt64Array',
 /** Names under which JavaScript keeps what objects inherit. */
 const reserved = new Set(['__proto__', 'constructor', 'prototype']);
 
+/** The kind of an object by JavaScript's own name. A clone cannot lie about it: no symbol and no prototype comes along. */
+const kindOf = (value: object): string => Object.prototype.toString.call(value).slice(8, -1);
+
 /**
  * Checks that a message is made of plain objects, lists without holes, numbers, texts, booleans and typed arrays, that no
  * key of it reaches a prototype, and that it is neither deep nor large. A structured clone may hold much else: maps, dates,
- * circles, lists of four thousand million holes.
+ * circles, lists of four thousand million holes. The host checks what it gets; the client does so before it sends, since
+ * what the host could not even read would never be answered.
  *
  * @returns The bytes of the memory that its typed arrays look into.
  * @throws DenseNetError `ERR_INVALID_MESSAGE`.
@@ -29,18 +32,17 @@ export function checkPlain(message: unknown): number {
     if (typeof value === 'bigint') throw refused(`it holds ${show(value)}, and no call takes a bigint`);
     if (typeof value !== 'object' || value === null) return;
     if (depth === most.depth) throw refused(`it is deeper than ${most.depth} levels, or holds itself`);
-    if (types.isArrayBufferView(value)) buffers.add(checkArray(value));
+    if (ArrayBuffer.isView(value)) buffers.add(checkArray(value));
     else for (const item of contents(value)) visit(item, depth + 1);
   };
   visit(message, 0);
   return [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
-function checkArray(view: NodeJS.ArrayBufferView): ArrayBufferLike {
-  const kind = typedArrayKind(view);
-  if (kind === undefined || !arrayKinds.includes(kind)) throw refused(`it holds ${show(view)}`);
+function checkArray(view: ArrayBufferView): ArrayBufferLike {
+  if (!arrayKinds.includes(kindOf(view))) throw refused(`it holds ${show(view)}`);
   // Whoever shares memory may change it after it was checked.
-  if (types.isSharedArrayBuffer(view.buffer)) throw refused('it holds memory that another thread shares');
+  if (kindOf(view.buffer) === 'SharedArrayBuffer') throw refused('it holds memory that another thread shares');
   return view.buffer;
 }
 
@@ -51,8 +53,7 @@ function contents(value: object): unknown[] {
       throw refused(`it holds a list of ${value.length} values with holes or keys, or too long a one`);
     return value;
   }
-  if (Object.prototype.toString.call(value) !== '[object Object]' || types.isProxy(value))
-    throw refused(`it holds ${show(value)}`);
+  if (kindOf(value) !== 'Object') throw refused(`it holds ${show(value)}`);
   const keys = Object.keys(value);
   const wrong = keys.find((key) => reserved.has(key));
   if (wrong !== undefined) throw refused(`it has the key ${show(wrong)}`);

@@ -102,11 +102,11 @@ export class Session {
 
   #receive(message: unknown): void {
     if (!this.#open) return;
-    let id: number | null = null;
+    const given = (message ?? {}) as { id?: unknown; type?: unknown };
+    // First of all: whoever waits for an answer is told of everything that is wrong.
+    const id = Number.isSafeInteger(given.id) && !this.#calls.has(given.id as number) ? (given.id as number) : null;
     try {
       const bytes = checkPlain(message);
-      const given = (message ?? {}) as { id?: unknown; type?: unknown };
-      if (Number.isSafeInteger(given.id) && !this.#calls.has(given.id as number)) id = given.id as number;
       const fault = messageFault(given);
       if (fault !== undefined) throw new DenseNetError('ERR_INVALID_MESSAGE', `the message was refused: ${fault}.`);
       const known = message as ClientMessage;

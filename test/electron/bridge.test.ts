@@ -110,6 +110,23 @@ describe('a model on the other side of a bridge', () => {
   });
 });
 
+describe('what is no plain value', () => {
+  const circle: { self?: unknown } = {};
+  circle.self = circle;
+  it.each<[string, unknown, string]>([
+    ['a bigint', { seed: 1n }, '1n'],
+    ['a map', new Map(), 'a Map'],
+    ['a blob', { classes: new Blob(['a']) }, 'a Blob'],
+    ['a list with holes', { blockConfig: [2, , 2] }, 'holes'],
+    ['a text of 10,001 characters', { device: 'c'.repeat(10_001) }, '10001 characters'],
+    ['an object that holds itself', circle, 'holds itself'],
+  ])('is refused before it is sent: %s', async (_, options, text) => {
+    const { client } = bridge();
+    await expectRefusal(() => client.createModel(wrong(options)), 'ERR_INVALID_MESSAGE', text);
+    expect((await client.info()).threads).toBeGreaterThan(0);
+  });
+});
+
 describe('training on the other side of a bridge', () => {
   it('sends every epoch, ends with the history, and comes to the same weights', async () => {
     const { client, session } = bridge();
