@@ -12,7 +12,8 @@ export interface BridgePort {
    * Begins to receive; messages that came before are kept until then. Called once.
    *
    * @param onMessage Gets each message, in order.
-   * @param onClose Called when the channel was cut, as when the other side's process has ended.
+   * @param onClose Called when the channel was cut, as when the other side's process has ended; at once where it is known
+   *   to be cut already.
    */
   listen(onMessage: (message: unknown) => void, onClose: () => void): void;
   /** Cuts the channel. */
@@ -31,7 +32,10 @@ export interface PagePort {
   addEventListener(type: string, listener: (event: object) => void): void;
 }
 
-/** A page's or a preload script's `MessagePort`, with Electron around it or not. */
+/**
+ * A page's or a preload script's `MessagePort`, with Electron around it or not. It must be open: a page cannot tell that a
+ * port was closed before, or given away, and calls over such a one wait until `DenseNetClient.lost` or `close` is called.
+ */
 export function overMessagePort(port: PagePort): BridgePort {
   return {
     post: (message) => port.postMessage(message),
@@ -59,7 +63,10 @@ export interface MainPort {
   on(event: 'close', listener: () => void): unknown;
 }
 
-/** Electron's `MessagePortMain`: the main process's and a utility process's end of a channel. */
+/**
+ * Electron's `MessagePortMain`: the main process's and a utility process's end of a channel. It must be open, as for
+ * {@link overMessagePort}.
+ */
 export function overMessagePortMain(port: MainPort): BridgePort {
   return {
     post: (message) => port.postMessage(message),
@@ -78,6 +85,8 @@ export interface WorkerPort {
   postMessage(message: unknown): void;
   /** Cuts the channel. */
   close(): void;
+  /** Whether it keeps the event loop going: with a listener for messages it does, until it is closed. */
+  hasRef?(): boolean;
   /** Listens for messages, and begins to deliver: those that came before are kept until then. */
   on(event: 'message', listener: (message: unknown) => void): unknown;
   /** Listens for the end: the channel was cut. */
@@ -91,6 +100,8 @@ export function overWorkerPort(port: WorkerPort): BridgePort {
     listen(onMessage, onClose) {
       port.on('message', onMessage);
       port.on('close', onClose);
+      // Closed before: that event has gone by.
+      if (port.hasRef?.() === false) onClose();
     },
     close: () => port.close(),
   };
@@ -113,8 +124,15 @@ export interface ProcessPort {
 /**
  * The channel of `child_process.fork`: the child on one side, its `process` on the other. It must be forked with
  * `serialization: 'advanced'`; JSON, the default, knows no typed arrays.
+ *
+ * @throws DenseNetError `ERR_INVALID_ARGUMENT` for a process without a channel: one that was not forked.
  */
 export function overProcess(process: ProcessPort): BridgePort {
+  if (typeof process.send !== 'function')
+    throw new DenseNetError(
+      'ERR_INVALID_ARGUMENT',
+      'process has no channel to another: start it by child_process.fork, and pass what that gives on the one side, and its own process on the other.',
+    );
   return {
     // With a callback: without one a process that has just died would raise an error here.
     post(message) {
@@ -123,6 +141,8 @@ export function overProcess(process: ProcessPort): BridgePort {
     listen(onMessage, onClose) {
       process.on('message', onMessage);
       process.on('disconnect', onClose);
+      // Cut before: that event has gone by.
+      if (!process.connected) onClose();
     },
     close() {
       if (process.connected) process.disconnect?.();

@@ -1,4 +1,5 @@
-import { fork } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { MessageChannel as WorkerChannel, Worker } from 'node:worker_threads';
@@ -92,4 +93,37 @@ test('a process forked without advanced serialization is refused its arrays, and
   await expectRefusal(() => model.forward(tinyImages(1)), 'ERR_INVALID_ARGUMENT', 'Float32Array');
   client.close();
   child.kill('SIGKILL');
+});
+
+describe('a channel that is cut before it is used', () => {
+  async function closedPort(): Promise<BridgePort> {
+    const { port1 } = new WorkerChannel();
+    port1.close();
+    await once(port1, 'close');
+    return overWorkerPort(port1);
+  }
+
+  async function endedProcess(): Promise<BridgePort> {
+    const child = fork('-e', ['0'], { serialization: 'advanced', execArgv: [], stdio: 'ignore' });
+    await once(child, 'exit');
+    return overProcess(child);
+  }
+
+  it.each([
+    ['a port of worker threads', closedPort],
+    ['a forked process', endedProcess],
+  ])('is the end of the host: %s', async (_, open) => {
+    const client = connect(await open());
+    expect(client.connected).toBe(false);
+    expect(await client.gone).toMatchObject({ code: 'ERR_HOST_GONE' });
+    await expectRefusal(() => client.info(), 'ERR_HOST_GONE', 'its channel was cut');
+    // On the host's side there is nobody to serve.
+    serveClient(await open()).close();
+  });
+
+  it('is refused where there was never one', async () => {
+    const child = spawn(process.execPath, ['-e', '0']);
+    await expectRefusal(() => overProcess(child), 'ERR_INVALID_ARGUMENT', 'child_process.fork');
+    await once(child, 'exit');
+  });
 });
