@@ -73,11 +73,12 @@ export class HostProcess {
    * Connects a page, and starts the process where none runs. Check who asks first: see {@link checkSender}.
    *
    * @param port One end of a new `MessageChannelMain`; the page gets the other.
-   * @throws DenseNetError `ERR_INVALID_ARGUMENT`.
+   * @throws DenseNetError `ERR_INVALID_ARGUMENT`; `ERR_HOST_GONE` while {@link HostProcess.stop} ends the process.
    */
   connect(port: object): HostConnection {
     if (typeof (port as unknown) !== 'object' || (port as unknown) === null)
       throw invalidArgument('port', 'a MessagePortMain', port);
+    if (this.#running !== undefined && this.#stopping) throw gone('it is being stopped');
     const running = (this.#running ??= this.#begin());
     const session = this.#nextSession++;
     const send = (message: ToHost, transfer?: object): void => {
@@ -103,7 +104,10 @@ export class HostProcess {
     };
   }
 
-  /** Ends the process, and the models with it; resolves when it has ended. Nothing happens when none runs. */
+  /**
+   * Ends the process, and the models with it; resolves when it has ended, and {@link HostProcess.connect} starts another.
+   * Nothing happens when none runs.
+   */
   async stop(): Promise<void> {
     if (this.#running === undefined) return;
     this.#stopping = true;
@@ -116,7 +120,9 @@ export class HostProcess {
     const granting: Running['granting'] = new Map();
     this.#stopping = false;
     process.on('message', (message) => {
-      const { grant } = message as FromHost;
+      // Whatever else the app's own file says to the main process is none of ours.
+      const { type, grant } = (message ?? {}) as Partial<FromHost>;
+      if (type !== 'granted' || grant === undefined) return;
       granting.get(grant)?.resolve();
       granting.delete(grant);
     });

@@ -3,7 +3,6 @@
  *
  * @module libtorch-densenet/electron/host
  */
-import { DenseNetError } from '../errors';
 import { checkOptions, invalidArgument } from '../validate';
 import type { FromHost, ToHost } from './control';
 import { resolveLimits, type Limits } from './limits';
@@ -43,8 +42,8 @@ export function serveClient(port: BridgePort, options?: HostOptions): Session {
 }
 
 /**
- * Serves all clients that the main process's `HostProcess` connects: what a utility process calls, once. The messages
- * between the two processes are the bridge's alone.
+ * Serves all clients that the main process's `HostProcess` connects: what a utility process calls, once. Other messages of
+ * the main process are passed over.
  *
  * @param parentPort Default `process.parentPort`, which Electron gives a utility process.
  * @param options See {@link HostOptions}.
@@ -59,26 +58,30 @@ export function serveHost(parentPort?: ParentPort, options?: HostOptions): void 
   const sessions = new Map<number, Session>();
   const tell = (message: FromHost): void => port.postMessage(message);
   port.on('message', ({ data, ports: [end] }) => {
-    // From the main process, which is trusted.
-    const message = data as ToHost;
-    const session = sessions.get(message.session);
-    switch (message.type) {
+    if (!isToHost(data)) return;
+    const session = sessions.get(data.session);
+    switch (data.type) {
       case 'connect': {
-        if (end === undefined) throw new DenseNetError('ERR_INTERNAL', 'a client was connected without a port.');
-        const { session: id } = message;
+        if (end === undefined) return;
+        const { session: id } = data;
         const forget = (): void => void sessions.delete(id);
         sessions.set(id, new Session(overMessagePortMain(end), limits, forget));
         return;
       }
       case 'grant':
-        session?.grant(message.grant, message.path, message.access);
-        tell({ type: 'granted', grant: message.grant });
+        session?.grant(data.grant, data.path, data.access);
+        tell({ type: 'granted', grant: data.grant });
         return;
       case 'revoke':
-        session?.revoke(message.grant);
+        session?.revoke(data.grant);
         return;
       case 'disconnect':
         session?.close();
     }
   });
+}
+
+/** Whether a message is of `HostProcess`, which is trusted, and no other of the app's own. */
+function isToHost(data: unknown): data is ToHost {
+  return Number.isSafeInteger((data as Partial<ToHost> | null | undefined)?.session);
 }

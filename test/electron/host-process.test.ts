@@ -1,8 +1,10 @@
+import { EventEmitter } from 'node:events';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { checkSender, HostProcess, type HostExit } from '../../lib/electron';
 import { connect, overMessagePortMain, type DenseNetClient } from '../../lib/electron/client';
+import { serveHost } from '../../lib/electron/host';
 import { root } from '../child';
 import { tinyBatch, tinyOptions } from '../tiny';
 import { expectRefusal, temporaryFolder, wrong } from '../unit/support';
@@ -95,6 +97,62 @@ test('what the main process passes is checked', async () => {
   const { connection } = open();
   await expectRefusal(() => connection.grant('a\0b', 'read'), 'ERR_INVALID_ARGUMENT', 'zero bytes');
   await expectRefusal(() => connection.grant('a', wrong('all')), 'ERR_INVALID_ARGUMENT', '"read"');
+});
+
+/** A process that does what the test says. */
+function puppet() {
+  const sent: { grant?: string }[] = [];
+  const process = Object.assign(new EventEmitter(), {
+    postMessage: (message: unknown) => void sent.push(message as { grant?: string }),
+    kill: () => true,
+  });
+  return { process, sent };
+}
+
+test('no page is handed to a process that is being stopped', async () => {
+  const puppets = [puppet(), puppet()];
+  let next = 0;
+  const host = new HostProcess(() => wrong(puppets[next++]?.process));
+  host.connect({});
+  const stopped = host.stop();
+  await expectRefusal(() => host.connect({}), 'ERR_HOST_GONE', 'it is being stopped');
+  expect(puppets[0]?.sent).toHaveLength(1);
+  puppets[0]?.process.emit('exit', 0);
+  await stopped;
+  host.connect({});
+  expect(puppets[1]?.sent).toHaveLength(1);
+});
+
+describe("messages of the app's own beside the bridge's", () => {
+  const strangers = [undefined, null, 7, 'granted', [], {}, { type: 'granted' }, { type: 'connect' }, { session: 1 }];
+
+  it('are passed over by the main process', async () => {
+    const { process, sent } = puppet();
+    const connection = new HostProcess(() => wrong(process)).connect({});
+    const granted = connection.grant('a', 'read');
+    for (const message of strangers) process.emit('message', message);
+    process.emit('message', { type: 'granted', grant: sent.at(-1)?.grant });
+    expect(await granted).toBe(sent.at(-1)?.grant);
+  });
+
+  it('are passed over by the host', async () => {
+    const parentPort = Object.assign(new EventEmitter(), { postMessage: () => undefined });
+    serveHost(wrong(parentPort));
+    const { port1, port2 } = new MessageChannelMain();
+    for (const data of [...strangers, { type: 'connect', session: 1 }]) parentPort.emit('message', { data, ports: [] });
+    parentPort.emit('message', { data: { type: 'connect', session: 1 }, ports: [port1] });
+    const client = connect(overMessagePortMain(port2));
+    expect((await client.info()).threads).toBeGreaterThan(0);
+    client.close();
+  });
+
+  it('with a port connect nobody', () => {
+    const parentPort = Object.assign(new EventEmitter(), { postMessage: () => undefined });
+    serveHost(wrong(parentPort));
+    const { port1 } = new MessageChannelMain();
+    parentPort.emit('message', { data: { type: 'connect' }, ports: [port1] });
+    expect(port1.eventNames()).toEqual([]);
+  });
 });
 
 describe('checkSender', () => {
