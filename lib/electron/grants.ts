@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { DenseNetError } from '../errors';
-import { checkOneOf, checkPath, checkString } from '../validate';
+import { checkOneOf, checkPath, checkString, invalidArgument } from '../validate';
 import type { Access, Grant } from './protocol';
 
 const uses: Record<Access, string> = {
@@ -11,6 +11,9 @@ const uses: Record<Access, string> = {
   folder: 'reading pictures below a folder',
 };
 
+/** Characters of a grant: as many as the schemas of the calls take. */
+const longest = 256;
+
 /** The files and folders that one client may use. It knows them by their grants alone, and never by a path. */
 export class Grants {
   readonly #granted = new Map<Grant, { path: string; access: Access }>();
@@ -18,7 +21,8 @@ export class Grants {
   readonly #shown = new Map([[os.homedir(), '~']]);
 
   add(grant: Grant, place: string, access: Access): void {
-    checkString('grant', grant);
+    if (checkString('grant', grant).length > longest)
+      throw invalidArgument('grant', `a text of 1 to ${longest} characters`, grant);
     checkOneOf('access', access, Object.keys(uses) as Access[]);
     const file = path.resolve(checkPath('path', place));
     this.#granted.set(grant, { path: file, access });

@@ -237,6 +237,15 @@ describe('files', () => {
     expect(existsSync(file)).toBe(false);
   });
 
+  it('have grants of 1 to 256 characters', async () => {
+    const { client, session } = bridge();
+    const [longest, longer] = ['g'.repeat(256), 'g'.repeat(257)];
+    session.grant(longest, inFolder('nowhere.pth'), 'read');
+    await expectRefusal(() => client.loadModel(longest), 'ERR_FILE', 'nowhere.pth');
+    for (const grant of [longer, '', wrong(1)])
+      await expectRefusal(() => session.grant(grant, inFolder('nowhere.pth'), 'read'), 'ERR_INVALID_ARGUMENT');
+  });
+
   it('keep their folders to themselves in errors', async () => {
     const { client, session } = bridge();
     await writeFile(inFolder('broken.safetensors'), 'nothing of the kind');
