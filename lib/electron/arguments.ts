@@ -26,13 +26,15 @@ function compact<Value>(value: Value): Value {
   return new constructor(value);
 }
 
+/** What is no tensor goes as it is, for the host to refuse; bare bytes above all are not taken apart. */
 export function compactTensor(tensor: TensorData): TensorData {
-  return isObject(tensor) ? { ...tensor, data: compact(tensor.data) } : tensor;
+  return isObject(tensor) && 'data' in tensor ? { ...tensor, data: compact(tensor.data) } : tensor;
 }
 
-/** The bytes of encoded pictures. */
-export function compactPictures(pictures: Uint8Array[]): Uint8Array[] {
-  return pictures.map(compact);
+/** What can be classified: arrays, or the bytes of encoded pictures. */
+export function compactImages(images: TensorData | Uint8Array | Uint8Array[]): TensorData | Uint8Array[] {
+  if (Array.isArray(images)) return images.map(compact);
+  return ArrayBuffer.isView(images) ? [compact(images)] : compactTensor(images);
 }
 
 /** Data as they are sent: indices of classes as 32-bit integers, which clone at once. */

@@ -14,7 +14,7 @@ import type { EvaluateOptions } from '../training/evaluate';
 import type { Evaluation } from '../training/evaluation';
 import { Run, type TrainingRun } from '../training/run';
 import type { LoadReport } from '../weights/fit';
-import { checkObject, compactData, compactPictures, compactTensor, isSignal } from './arguments';
+import { checkObject, compactData, compactImages, compactTensor, isSignal } from './arguments';
 import { Caller } from './caller';
 import type { BridgePort } from './port';
 import type { BridgeData, Grant, HostInfo, LoadModelOptions, ModelFacts, TrainOptions } from './protocol';
@@ -167,13 +167,17 @@ export class RemoteModel {
   /**
    * As `DenseNet.predict`, also while the model is being trained.
    *
-   * @param images Images N×C×H×W as arrays, or 1 to 4,096 encoded pictures (PNG, JPEG, …), each the bytes of a file.
+   * @param images Images N×C×H×W as arrays, or 1 to 4,096 encoded pictures (PNG, JPEG, …), each the bytes of a file; one
+   *   needs no list.
    * @returns One prediction an image, in order.
    */
-  async predict(images: TensorData | Uint8Array[], options?: PredictOptions & Stoppable): Promise<Prediction[]> {
+  async predict(
+    images: TensorData | Uint8Array | Uint8Array[],
+    options?: PredictOptions & Stoppable,
+  ): Promise<Prediction[]> {
     const { signal, ...rest } = checkObject('options', options);
-    const sent = Array.isArray(images) ? compactPictures(images) : compactTensor(images);
-    return this.#caller.call('predict', { model: this.#id(), images: sent, options: rest }, { signal });
+    const args = { model: this.#id(), images: compactImages(images), options: rest };
+    return this.#caller.call('predict', args, { signal });
   }
 
   /**

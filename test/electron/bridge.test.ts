@@ -48,6 +48,7 @@ describe('a model on the other side of a bridge', () => {
       .toBuffer();
     const [one, two] = await remote.predict([new Uint8Array(png), new Uint8Array(png)]);
     expect(one).toEqual(two);
+    expect(await remote.predict(new Uint8Array(png))).toEqual([one]);
     await expectRefusal(() => remote.predict([new Uint8Array(9)]), 'ERR_FILE_FORMAT');
   });
 
@@ -105,6 +106,7 @@ describe('a model on the other side of a bridge', () => {
       'AbortSignal',
     );
     await expectRefusal(() => remote.forward(wrong(undefined)), 'ERR_INVALID_ARGUMENT');
+    await expectRefusal(() => remote.forward(wrong(new Uint8Array(1_000_000))), 'ERR_INVALID_ARGUMENT', 'input');
     await expectRefusal(() => remote.train(wrong(null), wrong(null)), 'ERR_INVALID_ARGUMENT');
     expect(await remote.predict(tinyImages(1))).toHaveLength(1);
   });
