@@ -107,7 +107,8 @@ export function checkOptions<T extends object>(
   allowed: readonly (keyof T & string)[],
 ): T {
   if (value === undefined) return {} as T;
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
+  // A typed array has a key for each element: listing them could take minutes.
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value))
     throw invalidArgument(name, 'an object', value);
   for (const key of Object.keys(value)) {
     if (!(allowed as readonly string[]).includes(key))

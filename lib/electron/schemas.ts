@@ -17,8 +17,18 @@ ajv.addKeyword({
   error: { message: ({ schema }) => `must be a ${(schema as string[]).join(' or ')}` },
 });
 
+ajv.addKeyword({
+  keyword: 'noArray',
+  schemaType: 'boolean',
+  errors: false,
+  validate: (_: boolean, data: unknown) => !ArrayBuffer.isView(data),
+  error: { message: 'must be an object and no typed array' },
+});
+
+/** A typed array is an object too, and to list its keys, one an element, would keep the host busy for minutes. */
+const anyObject: SchemaObject = { type: 'object', noArray: true };
 const object = (properties: Record<string, SchemaObject>, required = Object.keys(properties)): SchemaObject => ({
-  type: 'object',
+  ...anyObject,
   additionalProperties: false,
   required,
   properties,
@@ -66,7 +76,7 @@ const arrays = object({ images: tensor, labels, classes }, ['images', 'labels'])
 
 /** By which key it has, so that a message is of the kind that was meant. */
 const data: SchemaObject = {
-  type: 'object',
+  ...anyObject,
   if: { required: ['digits'] },
   then: digits,
   else: { if: { required: ['folder'] }, then: folder, else: arrays },
@@ -74,21 +84,21 @@ const data: SchemaObject = {
 
 /** A transform; what it may have beside its size its own maker checks. */
 const transform: SchemaObject = {
-  type: 'object',
+  ...anyObject,
   required: ['type'],
   properties: { type: text, size: orNull(size) },
 };
 
 const fit = object(
   {
-    trainer: { type: 'object' },
+    trainer: anyObject,
     validation: data,
     epochs: integer(1, 1_000_000),
     batchSize: integer(1, 65_536),
     shuffle: { enum: [true, false, 'balanced'] },
     augment: array(transform, 0, 32),
-    unfreeze: array({ type: 'object' }, 0, 64),
-    earlyStopping: { type: 'object' },
+    unfreeze: array(anyObject, 0, 64),
+    earlyStopping: anyObject,
   },
   ['trainer', 'epochs', 'batchSize'],
 );
@@ -151,7 +161,7 @@ export function checkArguments(method: MethodName, args: unknown): void {
 }
 
 const messages: Record<string, SchemaObject> = {
-  call: object({ type: free, id, method: { type: 'string' }, args: { type: 'object' } }),
+  call: object({ type: free, id, method: { type: 'string' }, args: anyObject }),
   cancel: object({ type: free, id }),
   taken: object({ type: free, id }),
 };

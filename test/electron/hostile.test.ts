@@ -223,6 +223,29 @@ describe('a call with hostile arguments', () => {
   });
 });
 
+describe('a large typed array in the place of an object', () => {
+  const large = new Uint8Array(20_000_000);
+  const { trainer } = fit;
+  const train = (options: object): object => ({ model: 1, data: { digits: 'test' }, options: { ...fit, ...options } });
+
+  it.each<[string, string, unknown]>([
+    ['all arguments', 'info', large],
+    ['the options', 'createModel', { options: large }],
+    ['the options of a prediction', 'predict', { model: 1, images: image, options: large }],
+    ['the normalization', 'createModel', { options: { ...tiny, normalization: large } }],
+    ['the data', 'train', { model: 1, data: large, options: fit }],
+    ['the trainer', 'train', train({ trainer: large })],
+    ['swa', 'train', train({ trainer: { ...trainer, swa: large } })],
+    ['a group of the optimizer', 'train', train({ trainer: { optimizer: { ...trainer.optimizer, groups: [large] } } })],
+    ['earlyStopping', 'train', train({ earlyStopping: large })],
+    ['an unfreezing', 'train', train({ unfreeze: [large] })],
+    ['an augmentation', 'train', train({ augment: [large] })],
+  ])('is refused before its keys are listed, one an element: %s', async (_, method, args) => {
+    const answer = await host.say(call(method, args));
+    expect(answer).toMatchObject({ error: { message: expect.stringContaining('must be an object') } });
+  });
+});
+
 describe('a client that wants too much', () => {
   const endless = { ...fit, epochs: 1_000_000 };
 
