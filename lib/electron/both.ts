@@ -11,5 +11,14 @@ export {
   type ProcessPort,
   type WorkerPort,
 } from './port';
-export type { Access, BridgeData, Grant, HostInfo, LoadModelOptions, ModelFacts, TrainOptions } from './protocol';
+export type {
+  Access,
+  BridgeData,
+  FreezeOptions,
+  Grant,
+  HostInfo,
+  LoadModelOptions,
+  ModelFacts,
+  TrainOptions,
+} from './protocol';
 export type { ErrorCode } from '../errors';

@@ -17,7 +17,15 @@ import type { LoadReport } from '../weights/fit';
 import { checkObject, compactData, compactImages, compactTensor, isSignal } from './arguments';
 import { Caller } from './caller';
 import type { BridgePort } from './port';
-import type { BridgeData, Grant, HostInfo, LoadModelOptions, ModelFacts, TrainOptions } from './protocol';
+import type {
+  BridgeData,
+  FreezeOptions,
+  Grant,
+  HostInfo,
+  LoadModelOptions,
+  ModelFacts,
+  TrainOptions,
+} from './protocol';
 
 export { DenseNetError } from '../densenet-error';
 export * from './both';
@@ -118,6 +126,7 @@ export function connect(port: BridgePort): DenseNetClient {
 export class RemoteModel {
   readonly #caller: Caller;
   readonly #facts: ModelFacts;
+  #trainable: number;
   #disposed = false;
 
   /**
@@ -128,6 +137,7 @@ export class RemoteModel {
   constructor(caller: Caller, facts: ModelFacts) {
     this.#caller = caller;
     this.#facts = facts;
+    this.#trainable = facts.trainableParameterCount;
   }
 
   /** The configuration, complete. A copy: changing it changes nothing. */
@@ -145,9 +155,9 @@ export class RemoteModel {
     return this.#facts.parameterCount;
   }
 
-  /** Values in the parameters that learn: all of them, since no call of a client freezes any. */
+  /** Values in the parameters that learn, as they were when `freeze`, `unfreeze` or a run had last ended. */
   get trainableParameterCount(): number {
-    return this.#facts.trainableParameterCount;
+    return this.#trainable;
   }
 
   /** Whether {@link RemoteModel.dispose} was called. */
@@ -162,6 +172,24 @@ export class RemoteModel {
    */
   async loadWeights(grant: Grant, options: LoadWeightsOptions = {}): Promise<LoadReport> {
     return this.#caller.call('loadWeights', { model: this.#id(), grant, options });
+  }
+
+  /**
+   * As `DenseNet.freeze`.
+   *
+   * @param prefix The dotted name of a part, such as `features`; without it, all.
+   */
+  async freeze(prefix?: string, options: FreezeOptions = {}): Promise<void> {
+    this.#trainable = await this.#caller.call('freeze', { model: this.#id(), prefix, options });
+  }
+
+  /**
+   * As `DenseNet.unfreeze`.
+   *
+   * @param prefix The dotted name of a part; without it, all.
+   */
+  async unfreeze(prefix?: string): Promise<void> {
+    this.#trainable = await this.#caller.call('unfreeze', { model: this.#id(), prefix });
   }
 
   /**
@@ -205,8 +233,15 @@ export class RemoteModel {
         throw new DenseNetError('ERR_INVALID_ARGUMENT', 'signal must be an AbortSignal.');
       const held = validation === undefined ? {} : { validation: compactData(validation) };
       const sent = { ...rest, ...held } as Omit<TrainOptions, 'signal'>;
-      const args = { model: this.#id(), data: compactData(data), options: sent };
-      return this.#caller.call('train', args, { signal: control.signal, onEvent: emit });
+      const model = this.#id();
+      const args = { model, data: compactData(data), options: sent };
+      try {
+        return await this.#caller.call('train', args, { signal: control.signal, onEvent: emit });
+      } finally {
+        // A run that was ended has set parts free too. Where nobody answers, the count is of no use.
+        if (sent.unfreeze !== undefined)
+          this.#trainable = await this.#caller.call('countTrainable', { model }).catch(() => this.#trainable);
+      }
     };
     const signal: unknown = (options as TrainOptions | null | undefined)?.signal;
     // A signal that is none makes the run reject, like every other bad argument.

@@ -31,7 +31,7 @@ type Handler<Name extends MethodName> = (
   holdings: Holdings,
   args: Methods[Name]['args'],
   call: CallControl,
-) => Promise<Methods[Name]['value']>;
+) => Promise<Methods[Name]['value']> | Methods[Name]['value'];
 
 /** What each call does. Its arguments have passed their schema; the library checks what they mean. */
 export const handlers: { readonly [Name in MethodName]: Handler<Name> } = {
@@ -63,6 +63,22 @@ export const handlers: { readonly [Name in MethodName]: Handler<Name> } = {
 
   async loadWeights({ models, grants }, { model, grant, options }) {
     return models.get(model).loadWeights(grants.resolve(grant, 'read'), options);
+  },
+
+  freeze({ models }, { model, prefix, options }) {
+    const held = models.get(model);
+    held.freeze(prefix, options);
+    return held.trainableParameterCount;
+  },
+
+  unfreeze({ models }, { model, prefix }) {
+    const held = models.get(model);
+    held.unfreeze(prefix);
+    return held.trainableParameterCount;
+  },
+
+  countTrainable({ models }, { model }) {
+    return models.get(model).trainableParameterCount;
   },
 
   async predict({ models }, { model, images, options }) {

@@ -46,7 +46,7 @@ export interface ModelFacts {
   device: string;
   /** Values in all parameters. */
   parameterCount: number;
-  /** Values in the parameters that learn: all of them, since no call of a client freezes any. */
+  /** Values in the parameters that learn. */
   trainableParameterCount: number;
 }
 
@@ -105,10 +105,16 @@ export interface TrainOptions extends Omit<
    */
   augment?: Transform[];
   /**
-   * Parts that begin to learn in the course of the run, at most 64; default none. Over a bridge they learn already, since
-   * no call of a client freezes any.
+   * Parts that begin to learn in the course of the run, at most 64; default none. Freeze them before, by the model's
+   * `freeze`.
    */
   unfreeze?: Unfreezing[];
+}
+
+/** What frozen batch norms normalise by, as for `DenseNet.freeze`. */
+export interface FreezeOptions {
+  /** Their running statistics, `keep`, the default; or the batch's own, `adapt`. */
+  batchNorm?: 'keep' | 'adapt';
 }
 
 /** Every call of the bridge: what it is given, and what comes back. */
@@ -117,6 +123,9 @@ export interface Methods {
   createModel: { args: { options: CreateOptions }; value: ModelFacts };
   loadModel: { args: { grant: Grant; options: LoadModelOptions }; value: ModelFacts };
   loadWeights: { args: { model: number; grant: Grant; options: LoadWeightsOptions }; value: LoadReport };
+  freeze: { args: { model: number; prefix: string | undefined; options: FreezeOptions }; value: number };
+  unfreeze: { args: { model: number; prefix: string | undefined }; value: number };
+  countTrainable: { args: { model: number }; value: number };
   predict: {
     args: { model: number; images: TensorData | Uint8Array[]; options: PredictOptions };
     value: Prediction[];

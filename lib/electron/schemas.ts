@@ -117,6 +117,12 @@ const schemas: Record<MethodName, SchemaObject> = {
       [],
     ),
   }),
+  freeze: object({ model: id, prefix: text, options: object({ batchNorm: { enum: ['keep', 'adapt'] } }, []) }, [
+    'model',
+    'options',
+  ]),
+  unfreeze: object({ model: id, prefix: text }, ['model']),
+  countTrainable: object({ model: id }),
   predict: object({
     model: id,
     images: { anyOf: [tensor, array({ typedArray: ['Uint8Array'] }, 1, 4096)] },

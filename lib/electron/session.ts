@@ -142,7 +142,7 @@ export class Session {
   }
 
   async #carryOut(id: number, method: MethodName, args: object, call: Call): Promise<void> {
-    const handle = handlers[method] as (holdings: Holdings, args: object, call: CallControl) => Promise<unknown>;
+    const handle = handlers[method] as (holdings: Holdings, args: object, call: CallControl) => unknown;
     if (endsByItself(method))
       call.signal.addEventListener('abort', () => this.#send({ type: 'error', id, error: abortedError }));
     let answer: HostMessage;

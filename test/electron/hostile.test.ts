@@ -206,6 +206,10 @@ const badArguments: [string, string, unknown, string?][] = [
     'train',
     { model: 1, data, options: { ...fit, unfreeze: [{ epoch: 1, prefix: 'a.b' }] } },
   ],
+  ['a prefix that is an object', 'freeze', { model: 1, prefix: { length: 1 }, options: {} }],
+  ['a prefix without end', 'unfreeze', { model: 1, prefix: 'a'.repeat(9999) }],
+  ['a key too many in freeze', 'freeze', { model: 1, options: { batchNorm: 'keep', path: '/tmp/x' } }],
+  ['the parameters of a model that there is not', 'countTrainable', { model: 99 }, 'ERR_DISPOSED'],
   ['metrics without end', 'evaluate', { model: 1, data, options: { calibrationBins: 1e9 } }],
   ['a model that there is not', 'dispose', { model: 99 }, 'ERR_DISPOSED'],
 ];
