@@ -40,4 +40,7 @@ int __wrap_omp_get_thread_num() { return number; }
 /// at::get_num_threads()
 int __wrap__ZN2at15get_num_threadsEv() { return kThreads; }
 
+/// at::set_num_threads(int), which would give libtorch threads that the sanitizer cannot follow
+void __wrap__ZN2at15set_num_threadsEi(int /*threads*/) {}
+
 }  // extern "C"

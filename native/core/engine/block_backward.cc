@@ -119,16 +119,12 @@ class Backward {
     const std::vector<T> p = correction_.template p<T>();
     const std::vector<T> q = correction_.template q<T>();
     const at::Tensor packed = pack_spatial_backward<T>(weight, trace_.pixels);
-    return SpatialBackward<T>{.dy = {.g = gradient_.data<T>() + kept.in,
-                                     .ldg = gradient_.ld,
-                                     .x = trace_.x.data<T>() + kept.in,
-                                     .ldx = trace_.x.ld,
-                                     .channels = weight.size(0),
-                                     .scale = ones_.data(),
-                                     .p = p.data() + kept.in,
-                                     .q = q.data() + kept.in,
-                                     .mean = mean_.data() + kept.in,
-                                     .mask = kept.mask.defined() ? &kept.mask : nullptr},
+    OpenGradient<T> dy = open_gradient(p, q, kept.in, weight.size(0));
+    dy.mask = kept.mask.defined() ? &kept.mask : nullptr;
+    // dx is written by whole panels. Where the last of them holds some of dy's channels, dy is finished elsewhere
+    // first: no thread may read what another writes, even where that changes nothing.
+    if (accumulate && in % kPanel != 0) dy = finished(dy);
+    return SpatialBackward<T>{.dy = dy,
                               .x = x.data<T>(),
                               .ldx = x.ld,
                               .pixels = trace_.pixels,
@@ -142,25 +138,52 @@ class Backward {
         .run();
   }
 
+  /// The gradient of some channels of the block, which lacks their correction.
+  OpenGradient<T> open_gradient(const std::vector<T>& p, const std::vector<T>& q, std::int64_t first,
+                                std::int64_t channels) const {
+    return {.g = gradient_.data<T>() + first,
+            .ldg = gradient_.ld,
+            .x = trace_.x.data<T>() + first,
+            .ldx = trace_.x.ld,
+            .channels = channels,
+            .scale = ones_.data(),
+            .p = p.data() + first,
+            .q = q.data() + first,
+            .mean = mean_.data() + first,
+            .mask = nullptr};
+  }
+
+  /// All of a gradient, corrected, in rows of their own.
+  void finish(const OpenGradient<T>& open, const Rows& into) const {
+    const Tiles tiles(rows_);
+    for_items(tiles.count, rows_ * open.channels * kMove, [&](std::int64_t tile, std::int64_t /*slot*/) {
+      const Range rows = tiles[tile];
+      open.finish(rows.begin, rows.size(), into.data<T>() + (rows.begin * into.ld), into.ld);
+    });
+  }
+
+  /// A layer's gradient in `inner_`, with nothing left to correct.
+  OpenGradient<T> finished(const OpenGradient<T>& open) {
+    if (!inner_.memory.defined()) inner_ = Rows(rows_, whole_panels(open.channels), trace_.x.memory.options());
+    zeros_.resize(static_cast<std::size_t>(inner_.ld), T{0});
+    finish(open, inner_);
+    return {.g = inner_.data<T>(),
+            .ldg = inner_.ld,
+            .x = open.x,
+            .ldx = open.ldx,
+            .channels = open.channels,
+            .scale = ones_.data(),
+            .p = zeros_.data(),
+            .q = zeros_.data(),
+            .mean = open.mean,
+            .mask = nullptr};
+  }
+
   at::Tensor input_gradient() {
     const Rows result(rows_, whole_panels(trace_.in), trace_.x.memory.options());
     const std::vector<T> p = correction_.template p<T>();
     const std::vector<T> q = correction_.template q<T>();
-    const OpenGradient<T> open{.g = gradient_.data<T>(),
-                               .ldg = gradient_.ld,
-                               .x = trace_.x.data<T>(),
-                               .ldx = trace_.x.ld,
-                               .channels = trace_.in,
-                               .scale = ones_.data(),
-                               .p = p.data(),
-                               .q = q.data(),
-                               .mean = mean_.data(),
-                               .mask = nullptr};
-    const Tiles tiles(rows_);
-    for_items(tiles.count, rows_ * trace_.in * kMove, [&](std::int64_t tile, std::int64_t /*slot*/) {
-      const Range rows = tiles[tile];
-      open.finish(rows.begin, rows.size(), result.data<T>() + (rows.begin * result.ld), result.ld);
-    });
+    finish(open_gradient(p, q, 0, trace_.in), result);
     return result.as_images(trace_.pixels, trace_.in);
   }
 
@@ -171,7 +194,8 @@ class Backward {
   Correction correction_;
   std::vector<T> ones_;
   std::vector<T> mean_;
-  Rows inner_;  // the gradient between a layer's convolutions
+  std::vector<T> zeros_;
+  Rows inner_;  // the gradient between a layer's convolutions, or a plain layer's, finished
   Rows y_;      // conv1's output, where it was not kept
   std::vector<at::Tensor> tail_;
 };

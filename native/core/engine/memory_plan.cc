@@ -24,7 +24,7 @@ constexpr double kFragments = 1.13;
 struct BlockMemory {
   std::int64_t buffer = 0;    ///< kept, and as large again for the gradient in the backward pass
   std::int64_t products = 0;  ///< all 1×1 convolutions' outputs
-  std::int64_t inner = 0;     ///< one of them
+  std::int64_t inner = 0;     ///< one of them; of plain layers, a layer's output
   std::int64_t masks = 0;
   std::int64_t chunks = 0;   ///< sums of the largest weight's gradient
   std::int64_t weights = 0;  ///< the gradients of all its parameters and its transition's
@@ -54,6 +54,8 @@ BlockMemory block_memory(const ModelConfig& config, std::int64_t layers, std::in
     if (config.drop_rate > 0.0 && config.drop_placement == DropPlacement::kConvolution) {
       memory.masks += layers * rows * width;
     }
+  } else {
+    memory.inner = rows * whole_panels(growth) * kFloat;
   }
   memory.chunks = largest * kFloat * sum_chunks(Tiles(rows).count, 4);
   memory.weights = values * kFloat;
@@ -106,9 +108,12 @@ TrainingMemory predict_training_memory(const ModelConfig& config, std::int64_t b
     for (const BlockMemory& block : memory.blocks) held += block.buffer + block.masks + (fast ? block.products : 0);
     std::int64_t most = held;
     std::int64_t gradients = 0;
+    std::int64_t next = 0;  // of plain layers the next block's buffer was still there, wherever it was measured
     for (const BlockMemory& block : memory.blocks | std::views::reverse) {
       gradients = std::min(learned, gradients + block.weights);
-      const std::int64_t passing = block.buffer + block.inner + block.chunks + (fast ? 0 : block.inner);
+      const std::int64_t again = fast || !config.bottleneck ? 0 : block.inner;
+      const std::int64_t passing = block.buffer + block.inner + block.chunks + again + next;
+      if (!config.bottleneck) next = block.buffer;
       most = std::max(most, held + gradients + passing);
       held -= block.buffer + block.masks + (fast ? block.products : 0);
     }
