@@ -1,7 +1,5 @@
 #include <ATen/ATen.h>
 
-#include <algorithm>
-
 #include "core/engine/block.h"
 #include "core/engine/pack.h"
 #include "core/engine/tail.h"
@@ -68,37 +66,18 @@ class Forward {
     update_running(layer.norm2, kept.statistics, trace_.pixels.count());
     if (keep_ == Keep::kAll) kept.y = y_;
     const NormVectors<T> norm(layer.norm2, kept.statistics, y_.ld);
-    spatial(layer.conv2, y_.data<T>(), y_.ld, layer.width(), norm.view(), kept, output(kept), trace_.x.ld);
+    spatial(layer.conv2, y_.data<T>(), y_.ld, layer.width(), norm.view(), kept);
   }
 
-  /// BN-ReLU-conv3×3. The input is read by whole panels, and where the last of them holds some of the output's
-  /// channels, the output is written elsewhere first: no thread may read what another writes, even where it makes
-  /// nothing of it.
+  /// BN-ReLU-conv3×3.
   void plain(const LayerParts& layer, BlockTrace::Layer& kept) {
     const NormVectors<T> norm(layer.norm1, trace_.statistics, trace_.x.ld);
     update_running(layer.norm1, trace_.statistics, trace_.pixels.count());
-    const bool apart = kept.in % kPanel != 0;
-    if (apart && !y_.memory.defined()) y_ = Rows(trace_.pixels.count(), whole_panels(layer.growth()), options_);
-    spatial(layer.conv1, trace_.x.data<T>(), trace_.x.ld, kept.in, norm.view(), kept,
-            apart ? y_.data<T>() : output(kept), apart ? y_.ld : trace_.x.ld);
-    if (apart) take_output(kept, layer.growth());
-  }
-
-  /// Where a layer's output is in the block's buffer.
-  T* output(const BlockTrace::Layer& kept) const { return trace_.x.data<T>() + kept.in; }
-
-  /// Moves a layer's output from `y_` into the block's buffer.
-  void take_output(const BlockTrace::Layer& kept, std::int64_t channels) {
-    const Tiles tiles(trace_.pixels.count());
-    for_items(tiles.count, tiles.rows * channels * kMove, [&](std::int64_t tile, std::int64_t /*slot*/) {
-      const Range rows = tiles[tile];
-      for (std::int64_t row = rows.begin; row < rows.end; ++row)
-        std::copy_n(y_.data<T>() + (row * y_.ld), channels, output(kept) + (row * trace_.x.ld));
-    });
+    spatial(layer.conv1, trace_.x.data<T>(), trace_.x.ld, kept.in, norm.view(), kept);
   }
 
   void spatial(const at::Tensor& weight, const T* x, std::int64_t ldx, std::int64_t in, const Affine<T>& norm,
-               BlockTrace::Layer& kept, T* y, std::int64_t ldy) {
+               BlockTrace::Layer& kept) {
     const std::int64_t out = weight.size(0);
     if (parts_.drops()) kept.mask = draw_mask(*parts_.dropout, trace_.pixels, out, options_);
     const at::Tensor packed = pack_spatial_forward<T>(weight, trace_.pixels);
@@ -109,8 +88,8 @@ class Forward {
                       .norm = norm,
                       .weight = packed.const_data_ptr<T>(),
                       .out = out,
-                      .y = y,
-                      .ldy = ldy,
+                      .y = trace_.x.data<T>() + kept.in,
+                      .ldy = trace_.x.ld,
                       .mask = kept.mask.defined() ? &kept.mask : nullptr,
                       .statistics = &trace_.statistics,
                       .statistics_offset = kept.in}
@@ -121,7 +100,7 @@ class Forward {
   Keep keep_;
   BlockTrace& trace_;
   at::TensorOptions options_;
-  Rows y_;  // conv1's output, or that of a plain layer on its way
+  Rows y_;
 };
 
 }  // namespace

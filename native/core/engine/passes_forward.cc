@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "core/engine/passes.h"
 #include "core/engine/scratch.h"
@@ -64,8 +65,30 @@ void PointwiseForward<T>::run() const {
   if (statistics != nullptr) tile_statistics.merge(*statistics, 0, out);
 }
 
+namespace {
+
+/// The pass, its output written into rows of its own first.
+template <class T>
+void run_aside(SpatialForward<T> pass) {
+  const Rows aside(pass.pixels.count(), whole_panels(pass.out), at::CppTypeToScalarType<T>::value);
+  T* const y = std::exchange(pass.y, aside.data<T>());
+  const std::int64_t ldy = std::exchange(pass.ldy, aside.ld);
+  pass.run();
+  const Tiles tiles(pass.pixels.count());
+  for_items(tiles.count, tiles.rows * pass.out * kMove, [&](std::int64_t tile, std::int64_t /*slot*/) {
+    const Range rows = tiles[tile];
+    for (std::int64_t row = rows.begin; row < rows.end; ++row)
+      std::copy_n(pass.y + (row * pass.ldy), pass.out, y + (row * ldy));
+  });
+}
+
+}  // namespace
+
 template <class T>
 void SpatialForward<T>::run() const {
+  // The input is read by whole panels, and the last of them may hold some of the output's channels: no thread may read
+  // what another writes, even where it makes nothing of it.
+  if (y == x + in && in % kPanel != 0) return run_aside(*this);
   if (winograd_pays(pixels)) return winograd_forward(*this);
   const Strips strips(pixels);
   const std::int64_t panels = ceil_div(out, kPanel);
