@@ -4,6 +4,10 @@
 #include <string>
 #include <string_view>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "core/engine/buffer.h"
 #include "core/error.h"
 #include "core/runtime/failure.h"
@@ -45,6 +49,9 @@ bool is_out_of_memory(const std::exception_ptr& exception) {
 void rethrow_with_advice(const std::exception_ptr& exception, const Model& model, at::IntArrayRef images) {
   if (!is_out_of_memory(exception)) std::rethrow_exception(exception);
   engine::release_buffers();
+#ifdef __GLIBC__
+  malloc_trim(0);  // what the tensors of the step left behind, which a container counts
+#endif
   throw_out_of_memory("the memory ran out in a training step on", model, images);
 }
 
