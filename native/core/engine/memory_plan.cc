@@ -18,7 +18,7 @@ constexpr std::int64_t kFloat = 4;
 /// Code and tables of libtorch that the first step brings into memory, buffers that are kept for the next step while
 /// others are at their peak, and what the heap loses between tensors.
 constexpr std::int64_t kOverhead = 34'000'000;
-constexpr double kFragments = 1.13;
+constexpr double kFragments = 1.08;
 
 /// What one block holds.
 struct BlockMemory {
