@@ -251,7 +251,8 @@ void Optimizer::load_state(const TrainingState& state) {
     if (std::ranges::any_of(members, is_saved)) {
       start(saved);  // in the parameter's own memory format, which is what the fused kernels need
       for (const auto& [part, tensor] : members) {
-        if (tensor->defined()) tensor->copy_(entry_of(state, std::string(kOptimizerPrefix) + part + slot.name, tensor->sizes()));
+        if (tensor->defined())
+          tensor->copy_(entry_of(state, std::string(kOptimizerPrefix) + part + slot.name, tensor->sizes()));
       }
       saved.fresh = false;
     }
