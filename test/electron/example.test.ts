@@ -185,7 +185,9 @@ suite('the example, with a stand-in for Electron', () => {
       await click('clear');
       await until(`document.getElementById('digit').textContent === '?'`);
       await tell('draw', points);
+      // A first part of it may have been read meanwhile.
       await until(`/^\\d$/.test(document.getElementById('digit').textContent)`);
+      await until(`document.getElementById('digit').ariaBusy === 'false'`);
       read.push(await textOf('digit'));
       await picture(`drawn-${digit}`);
     }

@@ -160,6 +160,7 @@ async function classify() {
     return;
   }
   classifying = true;
+  at('digit').ariaBusy = 'true';
   try {
     const [prediction] = image && model ? await model.predict(image, { topK: 10 }) : [];
     showPrediction(prediction);
@@ -170,6 +171,8 @@ async function classify() {
     if (again) {
       again = false;
       void classify();
+    } else {
+      at('digit').ariaBusy = 'false';
     }
   }
 }
