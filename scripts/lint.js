@@ -7,7 +7,7 @@
 
 const { createHash } = require('node:crypto');
 const { existsSync } = require('node:fs');
-const { mkdir, mkdtemp, readFile, readdir, rm, writeFile } = require('node:fs/promises');
+const { mkdir, readFile, readdir, writeFile } = require('node:fs/promises');
 const os = require('node:os');
 const path = require('node:path');
 const { runCommand } = require('../lib/runtime/fetch');
@@ -75,39 +75,34 @@ async function clangTidy(libtorch, update) {
   const headers = createHash('sha256').update(await readFile(path.join(root, '.clang-tidy')));
   for (const name of files.filter((file) => file.endsWith('.h'))) headers.update(await readFile(path.join(root, name)));
   const shared = headers.digest('hex');
-  const commands = await mkdtemp(path.join(os.tmpdir(), 'densenet-tidy-'));
   const stamps = path.join(root, 'build', 'tidy');
   await mkdir(stamps, { recursive: true });
-  try {
-    await writeCommands(libtorch, commands);
-    const waiting = files.filter((file) => file.endsWith('.cc'));
-    const total = waiting.length;
-    /** @type {string[]} */
-    const faults = [];
-    const work = async () => {
-      for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-        update(`${total - waiting.length} of ${total}, ${file}`);
-        const hash = createHash('sha256')
-          .update(shared)
-          .update(await readFile(path.join(root, file)))
-          .digest('hex');
-        const stamp = path.join(stamps, file.replaceAll(path.sep, '_'));
-        if ((await readFile(stamp, 'utf8').catch(() => '')) === hash) continue;
-        const { code, output } = await runCommand(
-          tidy,
-          ['-p', commands, '--quiet', ...(fix ? ['--fix'] : []), file],
-          process.env,
-          root,
-        );
-        if (code === 0) await writeFile(stamp, hash);
-        else faults.push(output.replace(/^\d+ warnings.*$/gm, '').trim());
-      }
-    };
-    await Promise.all(Array.from({ length: os.availableParallelism() }, work));
-    if (faults.length > 0) throw new Error(faults.join('\n'));
-  } finally {
-    await rm(commands, { recursive: true, force: true });
-  }
+  const commands = await writeCommands(libtorch);
+  const waiting = files.filter((file) => file.endsWith('.cc'));
+  const total = waiting.length;
+  /** @type {string[]} */
+  const faults = [];
+  const work = async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      update(`${total - waiting.length} of ${total}, ${file}`);
+      const hash = createHash('sha256')
+        .update(shared)
+        .update(await readFile(path.join(root, file)))
+        .digest('hex');
+      const stamp = path.join(stamps, file.replaceAll(path.sep, '_'));
+      if ((await readFile(stamp, 'utf8').catch(() => '')) === hash) continue;
+      const { code, output } = await runCommand(
+        tidy,
+        ['-p', commands, '--quiet', ...(fix ? ['--fix'] : []), file],
+        process.env,
+        root,
+      );
+      if (code === 0) await writeFile(stamp, hash);
+      else faults.push(output.replace(/^\d+ warnings.*$/gm, '').trim());
+    }
+  };
+  await Promise.all(Array.from({ length: os.availableParallelism() }, work));
+  if (faults.length > 0) throw new Error(faults.join('\n'));
 }
 
 /**
@@ -115,18 +110,24 @@ async function clangTidy(libtorch, update) {
  * lacks.
  *
  * @param {import('../lib/runtime/locate').Libtorch} libtorch
- * @param {string} folder
+ * @returns {Promise<string>} The folder that they are in.
  */
-async function writeCommands(libtorch, folder) {
+async function writeCommands(libtorch) {
   const alone = path.join('build', 'alone');
-  await mkdir(path.join(root, alone), { recursive: true });
-  const release = path.join(root, alone, 'Release');
-  await configure(libtorch, root, { folder: alone, release, settings: ['--CDTOGETHER=0'] });
+  const folder = path.join(root, alone);
+  await mkdir(folder, { recursive: true });
+  await configure(libtorch, root, {
+    folder: alone,
+    release: path.join(folder, 'Release'),
+    settings: ['--CDTOGETHER=0'],
+  });
+  const file = path.join(folder, 'compile_commands.json');
   /** @type {{ command: string, file: string }[]} */
-  const commands = JSON.parse(await readFile(path.join(root, alone, 'compile_commands.json'), 'utf8'));
+  const commands = JSON.parse(await readFile(file, 'utf8'));
   for (const entry of commands)
     entry.command = entry.command.replace(/-Winvalid-pch|-fpch-preprocess|-fopenmp|-include \S+cmake_pch\.hxx/g, '');
-  await writeFile(path.join(folder, 'compile_commands.json'), JSON.stringify(commands));
+  await writeFile(file, JSON.stringify(commands));
+  return folder;
 }
 
 async function lint() {

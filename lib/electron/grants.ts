@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { DenseNetError } from '../errors';
 import { checkOneOf, checkPath, checkString, invalidArgument } from '../validate';
+import { mostText } from './limits';
 import type { Access, Grant } from './protocol';
 
 const uses: Record<Access, string> = {
@@ -11,9 +12,6 @@ const uses: Record<Access, string> = {
   folder: 'reading pictures below a folder',
 };
 
-/** Characters of a grant: as many as the schemas of the calls take. */
-const longest = 256;
-
 /** The files and folders that one client may use. It knows them by their grants alone, and never by a path. */
 export class Grants {
   readonly #granted = new Map<Grant, { path: string; access: Access }>();
@@ -21,8 +19,8 @@ export class Grants {
   readonly #shown = new Map([[os.homedir(), '~']]);
 
   add(grant: Grant, place: string, access: Access): void {
-    if (checkString('grant', grant).length > longest)
-      throw invalidArgument('grant', `a text of 1 to ${longest} characters`, grant);
+    if (checkString('grant', grant).length > mostText)
+      throw invalidArgument('grant', `a text of 1 to ${mostText} characters`, grant);
     checkOneOf('access', access, Object.keys(uses) as Access[]);
     const file = path.resolve(checkPath('path', place));
     this.#granted.set(grant, { path: file, access });

@@ -1,5 +1,8 @@
 import { checkInteger, checkOptions } from '../validate';
 
+/** Characters of a short text that a client sends, such as a grant or the name of a class. */
+export const mostText = 256;
+
 /**
  * How much a host lets one client have, each a whole number of at least 1. The client is a page, and a page may have been
  * taken over. What is too large by itself is `ERR_INVALID_ARGUMENT`, what is too much at once `ERR_BUSY`.

@@ -3,6 +3,7 @@ import { DenseNetError } from '../errors';
 import { configKeys } from '../model/config';
 import { schemaFaults } from '../schema-faults';
 import { typedArrayKind } from '../validate';
+import { mostText } from './limits';
 import type { MethodName } from './protocol';
 
 // What each call of a bridge may be given. Sizes are bounded here; what options mean is checked by the calls of the library
@@ -41,7 +42,7 @@ const array = (items: SchemaObject, minItems: number, maxItems: number): SchemaO
   maxItems,
 });
 const orNull = (schema: SchemaObject): SchemaObject => ({ ...schema, type: [schema['type'], 'null'] });
-const text: SchemaObject = { type: 'string', minLength: 1, maxLength: 256 };
+const text: SchemaObject = { type: 'string', minLength: 1, maxLength: mostText };
 const free: SchemaObject = {};
 
 const id = integer(1, Number.MAX_SAFE_INTEGER);

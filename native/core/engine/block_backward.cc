@@ -163,20 +163,16 @@ class Backward {
   }
 
   /// A layer's gradient in `inner_`, with nothing left to correct.
-  OpenGradient<T> finished(const OpenGradient<T>& open) {
-    if (!inner_.memory.defined()) inner_ = Rows(rows_, whole_panels(open.channels), trace_.x.memory.options());
+  OpenGradient<T> finished(OpenGradient<T> dy) {
+    if (!inner_.memory.defined()) inner_ = Rows(rows_, whole_panels(dy.channels), trace_.x.memory.options());
     zeros_.resize(static_cast<std::size_t>(inner_.ld), T{0});
-    finish(open, inner_);
-    return {.g = inner_.data<T>(),
-            .ldg = inner_.ld,
-            .x = open.x,
-            .ldx = open.ldx,
-            .channels = open.channels,
-            .scale = ones_.data(),
-            .p = zeros_.data(),
-            .q = zeros_.data(),
-            .mean = open.mean,
-            .mask = nullptr};
+    finish(dy, inner_);
+    dy.g = inner_.data<T>();
+    dy.ldg = inner_.ld;
+    dy.p = zeros_.data();
+    dy.q = zeros_.data();
+    dy.mask = nullptr;
+    return dy;
   }
 
   at::Tensor input_gradient() {
