@@ -86,12 +86,14 @@ async function main() {
     const refused = await failure(() => trainer.step(batch(tooLarge)));
     const unchanged = (await fingerprint(model)) === before && (await model.gradients()).size === 0;
     const [, fitting = '0'] = /A batch of (\d+) would fit/.exec(refused?.message ?? '') ?? [];
-    const again = await failure(() => train(Number(fitting)));
+    const again = fitting === '0' ? undefined : await failure(() => train(Number(fitting)));
+    // Of a shape that was not seen before.
+    const evaluated = await failure(() => model.forward(batch(tooLarge - round).images));
     const copied = await failure(() =>
       model.forward({ data: wide, shape: [wide.length / each, model.config.inChannels, size, size] }),
     );
     await train(2, round);
-    found.push({ refused, unchanged, fitting: Number(fitting), again, copied });
+    found.push({ refused, unchanged, fitting: Number(fitting), again, evaluated, copied });
   }
   limit('unlimited');
   const fresh = await make();
