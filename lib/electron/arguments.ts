@@ -1,6 +1,6 @@
 import { DenseNetError } from '../densenet-error';
 import type { TensorData } from '../tensor';
-import type { BridgeData } from './protocol';
+import type { BridgeData } from './types';
 
 // What the client does with arguments before it sends them. What they hold is for the host to check, which trusts no client.
 

@@ -11,14 +11,5 @@ export {
   type ProcessPort,
   type WorkerPort,
 } from './port';
-export type {
-  Access,
-  BridgeData,
-  FreezeOptions,
-  Grant,
-  HostInfo,
-  LoadModelOptions,
-  ModelFacts,
-  TrainOptions,
-} from './protocol';
+export type * from './types';
 export type { ErrorCode } from '../errors';

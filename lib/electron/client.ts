@@ -17,15 +17,7 @@ import type { LoadReport } from '../weights/fit';
 import { checkObject, compactData, compactImages, compactTensor, isSignal } from './arguments';
 import { Caller } from './caller';
 import type { BridgePort } from './port';
-import type {
-  BridgeData,
-  FreezeOptions,
-  Grant,
-  HostInfo,
-  LoadModelOptions,
-  ModelFacts,
-  TrainOptions,
-} from './protocol';
+import type { BridgeData, FreezeOptions, Grant, HostInfo, LoadModelOptions, ModelFacts, TrainOptions } from './types';
 
 export { DenseNetError } from '../densenet-error';
 export * from './both';

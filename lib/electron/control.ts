@@ -1,4 +1,4 @@
-import type { Access, Grant } from './protocol';
+import type { Access, Grant } from './types';
 
 // What the main process and the host say to each other. Pages have no part in it.
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { DenseNetError } from '../errors';
 import { checkOneOf, checkPath, checkString, invalidArgument } from '../validate';
 import { mostText } from './limits';
-import type { Access, Grant } from './protocol';
+import type { Access, Grant } from './types';
 
 const uses: Record<Access, string> = {
   read: 'reading a file',

@@ -9,7 +9,8 @@ import { Trainer } from '../training/trainer';
 import type { Grants } from './grants';
 import type { Limits } from './limits';
 import type { Models } from './models';
-import type { BridgeData, MethodName, Methods } from './protocol';
+import type { MethodName, Methods } from './protocol';
+import type { BridgeData } from './types';
 
 /** What a client has in the host. */
 export interface Holdings {

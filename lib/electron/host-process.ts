@@ -3,7 +3,7 @@ import path from 'node:path';
 import { DenseNetError } from '../errors';
 import { checkOneOf, checkOptions, checkPath, invalidArgument } from '../validate';
 import type { FromHost, ToHost } from './control';
-import type { Access, Grant } from './protocol';
+import type { Access, Grant } from './types';
 
 /** As much of Electron's `UtilityProcess` as is needed. */
 export interface UtilityProcess {

@@ -13,4 +13,4 @@ export {
   type UtilityProcess,
 } from './host-process';
 export { checkSender, type SenderFrame } from './sender';
-export type { Access, Grant } from './protocol';
+export type { Access, Grant } from './types';

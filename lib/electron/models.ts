@@ -1,6 +1,6 @@
 import { DenseNetError } from '../errors';
 import type { DenseNet } from '../model/densenet';
-import type { ModelFacts } from './protocol';
+import type { ModelFacts } from './types';
 
 /** The models that the host holds for one client, by their numbers on its connection. */
 export class Models {

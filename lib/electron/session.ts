@@ -7,7 +7,8 @@ import { resolveLimits, type Limits } from './limits';
 import { Models } from './models';
 import { checkPlain } from './plain';
 import { checkPort, type BridgePort } from './port';
-import type { Access, ClientMessage, Grant, HostMessage, MethodName, WireError } from './protocol';
+import type { ClientMessage, HostMessage, MethodName, WireError } from './protocol';
+import type { Access, Grant } from './types';
 import { checkArguments, messageFault, methodNames } from './schemas';
 
 /** Calls that cannot be ended in the middle: a cancelled one is answered at once, and what it comes to is dropped. */
