@@ -2,12 +2,12 @@
 
 /**
  * `npm run coverage -- native [--html FOLDER]`: builds the core and the addon so that they count what runs, runs the tests of
- * test/native and those tests in Node that use the addon most, and tells what share of lines and branches of native/ they went
- * through, file by file. Branches that only an exception would take are not counted.
+ * test/native and those tests in Node that use the addon most (not the programs that they start), and tells what share of lines and
+ * branches of native/ they went through, file by file. Branches that only an exception would take are not counted.
  */
 
 const { existsSync } = require('node:fs');
-const { readdir, rm } = require('node:fs/promises');
+const { mkdir, readdir, rm } = require('node:fs/promises');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 const { cacheFolder } = require('../../lib/runtime/locate');
@@ -62,15 +62,26 @@ async function coverage(args) {
   await step('the tests in Node', async () => {
     const places = addonTests.map((name) => path.join('test', name));
     const jest = [path.join(root, 'node_modules', 'jest', 'bin', 'jest.js'), '--runInBand', '--testTimeout=300000'];
-    const env = { ...process.env, LIBTORCH_DENSENET_PREBUILD: folder };
+    const alone = `--require ${JSON.stringify(require.resolve('./alone'))}`;
+    const uncounted = path.join(root, 'build', 'uncounted');
+    const env = {
+      ...process.env,
+      LIBTORCH_DENSENET_PREBUILD: folder,
+      NODE_OPTIONS: alone,
+      DENSENET_UNCOUNTED: uncounted,
+    };
     const { output } = await runCommand(process.execPath, [...jest, ...places], env, root);
+    await rm(uncounted, { recursive: true, force: true });
     const counts = /^Tests:\s+(?:(\d+) failed, )?(?:\d+ skipped, )?(?:(\d+) passed)?/m.exec(output);
     passed += Number(counts?.[2] ?? 0);
     failed += counts === null ? 1 : Number(counts[1] ?? 0);
     if (failed > 0) console.log(output.slice(-6000));
   });
   const output = ['--txt', '-', '--txt-metric', 'branch'];
-  if (values.html !== undefined) output.push('--html-details', path.join(values.html, 'index.html'));
+  if (values.html !== undefined) {
+    await mkdir(values.html, { recursive: true });
+    output.push('--html-details', path.resolve(values.html, 'index.html'));
+  }
   const chosen = ['--root', root, '--filter', 'native/', '--exclude-throw-branches', '--exclude-unreachable-branches'];
   const lines = await step('reading what was counted', () =>
     must(

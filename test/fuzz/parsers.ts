@@ -120,20 +120,25 @@ export async function fuzz(target: Target, seed: number, inputs: number, first =
   for (let index = first; index < first + inputs; index += 1) {
     const changed = mutate(new Random(seed, index), target.seeds);
     const start = performance.now();
-    const outcome = await run(target, changed);
+    const outcome = await outcomeOf(target, changed);
     const took = performance.now() - start;
     result.slowest = Math.max(result.slowest, took);
     const place = `${target.name}, seed ${seed}, input ${index}`;
     if (took > SLOW_MS) result.faults.push(`${place}: took ${Math.round(took)} ms`);
-    if (outcome === 'taken') result.taken += 1;
-    else if (allowed.has(outcome)) result.refused[outcome] = (result.refused[outcome] ?? 0) + 1;
-    else result.faults.push(`${place}: ${outcome}`);
+    if (!isRight(outcome)) result.faults.push(`${place}: ${outcome}`);
+    else if (outcome === 'taken') result.taken += 1;
+    else result.refused[outcome] = (result.refused[outcome] ?? 0) + 1;
   }
   return result;
 }
 
+/** Whether a parser may do with a random file what it did. */
+export function isRight(outcome: string): boolean {
+  return outcome === 'taken' || allowed.has(outcome);
+}
+
 /** `taken`, the code of a refusal, or what else happened. */
-async function run(target: Target, bytes: Buffer): Promise<string> {
+export async function outcomeOf(target: Target, bytes: Buffer): Promise<string> {
   try {
     return await target.take(bytes);
   } catch (error) {

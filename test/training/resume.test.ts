@@ -12,8 +12,8 @@ let folder: string;
 beforeEach(async () => (folder = await mkdtemp(path.join(os.tmpdir(), 'densenet-resume-'))));
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-const plan = (): FitOptions => ({
-  epochs: 3,
+const plan = (epochs = 3): FitOptions => ({
+  epochs,
   batchSize: 3,
   validation: tinyDataset(4),
   augment: [transforms.randomCrop({ padding: 1 })],
@@ -22,9 +22,12 @@ const plan = (): FitOptions => ({
 const data = () => tinyDataset(14);
 
 /** Trains to the end, writing every checkpoint there is. Returns what is left at the end, to the last bit. */
-async function unbroken(options: TrainerOptions, place: string): Promise<Buffer> {
+async function unbroken(options: TrainerOptions, place: string, epochs?: number): Promise<Buffer> {
   const trainer = new Trainer(await make({ dropRate: 0.2 }), options);
-  await trainer.fit(data(), { ...plan(), checkpoint: { folder: place, everySteps: 1, keepLast: 100, best: false } });
+  await trainer.fit(data(), {
+    ...plan(epochs),
+    checkpoint: { folder: place, everySteps: 1, keepLast: 100, best: false },
+  });
   const file = path.join(folder, 'end.safetensors');
   await trainer.save(file);
   return readFile(file);
@@ -82,13 +85,15 @@ test('from each of a run’s checkpoints', async () => {
 
 test('a run that was ended in the middle, again and again', async () => {
   const options: TrainerOptions = { optimizer: { type: 'adam' }, ...everything };
-  const expected = await unbroken(options, path.join(folder, 'run'));
+  // So many that it is not over before a busy machine lets this side have its turn.
+  const epochs = 30;
+  const expected = await unbroken(options, path.join(folder, 'run'), epochs);
   const place = path.join(folder, 'broken');
   let ended = 0;
   for (;;) {
     const trainer = new Trainer(await make({ dropRate: 0.2 }), options);
     if (ended > 0) await trainer.resume(place);
-    const run = trainer.fit(data(), { ...plan(), checkpoint: { folder: place, every: 0, best: false } });
+    const run = trainer.fit(data(), { ...plan(epochs), checkpoint: { folder: place, every: 0, best: false } });
     let left = false;
     try {
       for await (const event of run) if (event.type === 'step' && !left) left = (run.cancel(), true);
