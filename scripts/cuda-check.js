@@ -9,6 +9,7 @@
 const { existsSync } = require('node:fs');
 const { mkdir, readdir, statfs } = require('node:fs/promises');
 const path = require('node:path');
+const { kernelsName } = require('../lib/runtime/cores');
 const { runCommand } = require('../lib/runtime/fetch');
 const { cacheFolder, readLibtorch } = require('../lib/runtime/locate');
 const { buildNative } = require('./build');
@@ -89,7 +90,7 @@ async function check() {
     root,
   );
   const said = code === 0 ? JSON.parse(output.trim().split('\n').at(-1) ?? '') : undefined;
-  const kernels = existsSync(path.join(root, 'build', 'Release', 'densenet_cuda_kernels.so'));
+  const kernels = existsSync(path.join(root, 'build', 'Release', kernelsName));
   /** @type {[string, boolean][]} */
   const checks = [
     [

@@ -12,7 +12,7 @@ const { copyFile, mkdir, mkdtemp, readFile, readdir, rm, stat } = require('node:
 const os = require('node:os');
 const path = require('node:path');
 const { parseArgs, promisify } = require('node:util');
-const { addonFolders, coreName } = require('../lib/runtime/cores');
+const { addonFolders, coreName, kernelsName } = require('../lib/runtime/cores');
 const { readLibtorch } = require('../lib/runtime/locate');
 const { buildNative, hashSources, readStamps, release, writeStamp } = require('./build');
 const { runScript, step } = require('./report');
@@ -39,7 +39,7 @@ async function collect({ from, versions, out }) {
     const built = path.join(cwd, 'build', 'Release');
     await mkdir(built, { recursive: true });
     for (const file of await readdir(from))
-      if (wanted.has(file) || file === 'densenet_cuda_kernels.so' || file.endsWith('.node'))
+      if (wanted.has(file) || file === kernelsName || file.endsWith('.node'))
         await copyFile(path.join(from, file), path.join(built, file));
     await rm(prebuildFolder(out), { recursive: true, force: true });
     await prebuildify({

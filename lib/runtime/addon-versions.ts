@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { findCores } from './cores';
+import { findCores, kernelsName } from './cores';
 import { compareVersions } from './locate';
 
 export const packageRoot = path.join(__dirname, '..', '..');
@@ -12,5 +12,5 @@ export async function addonVersions(): Promise<string[]> {
 
 /** Whether the CUDA kernels of our own lie beside a core library. */
 export function hasCudaKernels(corePath: string): boolean {
-  return existsSync(path.join(path.dirname(corePath), 'densenet_cuda_kernels.so'));
+  return existsSync(path.join(path.dirname(corePath), kernelsName));
 }

@@ -10,6 +10,9 @@ const path = require('node:path');
 
 const pattern = /^densenet_core-torch(\d+\.\d+\.\d+)\.(?:so|dylib|dll)$/;
 
+/** The library of our own CUDA kernels, which lies beside the cores where they were built for CUDA (CMakeLists.txt). */
+const kernelsName = 'densenet_cuda_kernels.so';
+
 const extensions = { darwin: '.dylib', win32: '.dll' };
 
 /**
@@ -53,4 +56,4 @@ async function findCores(packageRoot) {
   return cores;
 }
 
-module.exports = { addonFolders, coreName, findCores };
+module.exports = { addonFolders, coreName, findCores, kernelsName };

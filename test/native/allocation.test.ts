@@ -22,6 +22,10 @@ const linux = process.platform === 'linux';
       );
     });
 
+    it('is told from other errors of libraries', () => {
+      expect(failed(/^the (code of|words for) /, 18)).toEqual([]);
+    });
+
     it('leaves no file, whole or unfinished', () => {
       expect(failed(/no file|unfinished/, 2)).toEqual([]);
     });

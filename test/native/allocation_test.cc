@@ -21,6 +21,7 @@
 #include "core/train/run_data.h"
 #include "core/weights/safetensors_writer.h"
 #include "core_calls.h"
+#include "failure_checks.h"
 #include "refusal.h"
 #include "report.h"
 
@@ -304,6 +305,7 @@ void check_run() {
 }  // namespace
 
 int main() {
+  check_failures();
   for (const StepCase& one : step_cases()) check_steps(one);
   check_model();
   check_files();

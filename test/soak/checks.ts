@@ -119,7 +119,7 @@ export const checks: readonly Check[] = [
   },
   {
     name: 'memory',
-    about: 'limits processes in their memory, and runs out of it in five ways; the next valid call must work',
+    about: 'limits processes in their memory, and runs out of it in six ways; the next valid call must work',
     times: 100,
     unit: 'rounds',
     run: (_, dose) => exhaustMemory(dose),
