@@ -1,6 +1,9 @@
 'use strict';
 
-/** `npm test`: sets up what is missing, runs the tests, and ends with a plain count. Arguments go to jest. */
+/**
+ * `npm test`: sets up what is missing, runs the tests, and ends with a plain count. Arguments go to jest, but for `--coverage`,
+ * which comes first, and tells what share of the TypeScript the tests went through (cover/coverage.js).
+ */
 
 const { mkdtemp, readFile, rm } = require('node:fs/promises');
 const os = require('node:os');
@@ -39,8 +42,11 @@ async function runTests(args) {
 }
 
 async function test() {
+  const args = process.argv.slice(2);
   await setup();
-  const { passed, failed, skipped } = await runTests(process.argv.slice(2));
+  // It needs packages that the set-up installs.
+  if (args[0] === '--coverage') return require('./cover/coverage').coverage(args.slice(1));
+  const { passed, failed, skipped } = await runTests(args);
   console.log(`\n${passed} passed, ${failed} failed${skipped}`);
   process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 }

@@ -1,9 +1,10 @@
 'use strict';
 
 /**
- * `npm run coverage [-- TESTS] [--full] [--html FOLDER]`: runs the tests, or some of them, and tells what share of lines and
- * branches of lib/ they went through, the programs that they start included, and which ten files have most left.
- * `--full` lists every file, `--html FOLDER` writes pages that show each line. `npm run coverage -- native` does the same for C++ (native.js).
+ * `npm run coverage [-- TESTS] [--full] [--html FOLDER]`, or `npm test -- --coverage`: runs the tests, or some of them, and
+ * tells what share of lines and branches of lib/ they went through, the programs that they start included, and which ten
+ * files have most left. `--full` lists every file, `--html FOLDER` writes pages that show each line.
+ * `npm run coverage -- native` does the same for C++ (native.js).
  */
 
 const { existsSync } = require('node:fs');
@@ -65,9 +66,11 @@ function report(counts) {
   }
 }
 
-async function coverage() {
-  if (process.argv[2] === 'native') return require('./native').coverage(process.argv.slice(3));
+/** @param {string[]} args */
+async function coverage(args) {
+  if (args[0] === 'native') return require('./native').coverage(args.slice(1));
   const { values, positionals } = parseArgs({
+    args,
     allowPositionals: true,
     options: { full: { type: 'boolean', default: false }, html: { type: 'string' } },
   });
@@ -96,4 +99,6 @@ async function coverage() {
   }
 }
 
-runScript(coverage);
+module.exports = { coverage };
+
+if (require.main === module) runScript(() => coverage(process.argv.slice(2)));
