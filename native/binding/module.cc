@@ -105,9 +105,10 @@ Napi::Value augment_images(const Napi::CallbackInfo& info) {
 void shut_down(const Napi::CallbackInfo& info) { Environment::of(info.Env()).shut_down(); }
 
 void define_exports(Napi::Env env, Napi::Object exports) {
-  auto environment = std::make_unique<Environment>(env);
-  environment->model_class = Napi::Persistent(ModelObject::define(env));
-  env.SetInstanceData<Environment>(environment.release());  // the environment owns it from here on
+  // JavaScript's environment owns it before anything can fail, as all does in a worker that is terminated while it
+  // loads: its clean-up is to find it there.
+  env.SetInstanceData<Environment>(std::make_unique<Environment>(env).release());
+  Environment::of(env).model_class = Napi::Persistent(ModelObject::define(env));
   exports.Set("builtAgainst", Napi::String::New(env, DENSENET_LIBTORCH_VERSION));
   exports.Set("loadedVersion", Napi::String::New(env, loaded_libtorch_version()));
   exports.Set("createModel", Napi::Function::New(env, ModelObject::create, "createModel"));

@@ -74,7 +74,10 @@ if (folder !== undefined) {
     const counted = /** @type {any} */ (globalThis).__coverage__;
     if (counted === undefined) return;
     try {
-      fs.writeFileSync(path.join(folder, `${randomUUID()}.json`), JSON.stringify(counted));
+      // Under another name until it is whole: a process may be killed while it writes.
+      const file = path.join(folder, randomUUID());
+      fs.writeFileSync(file, JSON.stringify(counted));
+      fs.renameSync(file, `${file}.json`);
     } catch {
       // The folder of a test run that is over.
     }

@@ -120,6 +120,22 @@ describe('in a worker thread', () => {
       console.log((await model.forward(images(1))).shape.join());`);
     expect(ended).toEqual({ ...clean, stdout: '1,3\n' });
   });
+
+  it('it may be terminated at any moment of loading libtorch, which goes on in another thread', async () => {
+    const ended = await runProgram(`
+      const { Worker } = require('node:worker_threads');
+      const source = ${worker(`
+        parentPort.postMessage('started');
+        await DenseNet.create(tiny);`)};
+      for (let round = 0; round < 25; round += 1) {
+        const worker = new Worker(source, { eval: true });
+        await new Promise((resolve) => worker.on('message', resolve));
+        await new Promise((resolve) => setTimeout(resolve, (round * 97) % 70));
+        await worker.terminate();
+      }
+      console.log('ended');`);
+    expect(ended).toEqual({ ...clean, stdout: 'ended\n' });
+  });
 });
 
 test('memory does not grow with predictions, nor with models made and disposed of', async () => {

@@ -4,8 +4,8 @@ import path from 'node:path';
 import { prelude, runProgram } from '../child';
 import { randomNumbers, type Dose, type Outcome } from './check';
 
-/** What a worker does until it is terminated; the first only waits. */
-const works = ['nothing', 'predicting', 'training', 'saving', 'loading', 'making models'] as const;
+/** What a worker does until it is terminated: the first only waits, and the last has not got its model yet. */
+const works = ['nothing', 'predicting', 'training', 'saving', 'loading', 'making models', 'starting'] as const;
 
 /** Workers of one process; then another takes its place, so that a crash costs no more than these. */
 const OF_A_PROCESS = 50;
@@ -14,6 +14,7 @@ const body = (file: string): string => `${prelude}
 const { parentPort, workerData } = require('node:worker_threads');
 (async () => {
   const file = ${JSON.stringify(file)};
+  if (workerData.work === 'starting') parentPort.postMessage('ready');
   const model = await DenseNet.load(file, { device: 'cpu' });
   await model.predict(images(4));
   parentPort.postMessage('ready');
