@@ -14,6 +14,7 @@ import { dtypeSize } from '../../lib/weights/tensor-entry';
 import { readTorchLegacy } from '../../lib/weights/torch-legacy';
 import { readTorchZip } from '../../lib/weights/torch-zip';
 import { goodFiles, hostileFiles } from '../hostile/checkpoint-corpus';
+import { SLOW_MS } from '../hostile/slow';
 import { torchZip } from '../weights/build-zip';
 import { mutate, Random, type Seeds } from './mutate';
 
@@ -41,8 +42,6 @@ export interface FuzzResult {
 
 /** Larger seeds only make the run slow. */
 const LARGEST_SEED = 40_000;
-
-const SLOW_MS = 1000;
 
 const allowed = new Set(['ERR_FILE_FORMAT', 'ERR_WEIGHTS_MISMATCH']);
 

@@ -3,11 +3,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { isDenseNetError } from '../../lib/errors';
 import { hostileFiles } from '../hostile/checkpoint-corpus';
+import { SLOW_MS } from '../hostile/slow';
 import { tinyOptions } from '../tiny-config';
 import type { Dose, Outcome, Package } from './check';
 
-/** Of the processor's time, which other programs do not lengthen; and of the clock's, for what waits for something. */
-const SLOW_MS = 1000;
+/** Of the clock's time, for what waits for something; SLOW_MS is of the processor's, which other programs do not lengthen. */
 const HANG_MS = 20_000;
 
 /** A file whose directory is right and whose tensor is damaged is of another model too, which is seen first. */
