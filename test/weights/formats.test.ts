@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { toModelName } from '../../lib/weights/names';
 import { fixtures, readBytes, readTensors } from './read';
+import * as p from './build-pickle';
 import { zip, torchEntries, sixFloats, torchZip } from './build-zip';
 
 /** The tensors of a safetensors fixture, by a reader of the tests' own: a fault of the package's cannot hide another. */
@@ -147,4 +148,39 @@ test('a view of a storage has the place of its first element and the reach of it
   const whole = await readBytes(torchZip());
   expect(entries[0]).toMatchObject({ shape: [2, 2], strides: [3, 1], bytes: 5 * 4 });
   expect(entries[0]!.offset - whole.entries[0]!.offset).toBe(4);
+});
+
+describe('_rebuild_tensor_v3, which names the element type beside a storage of bytes', () => {
+  const file = (...rest: Buffer[]): Buffer => {
+    const storage = p.tupleOf(
+      ...[p.text('storage'), p.global('torch.storage', 'UntypedStorage'), p.text('0'), p.text('cpu'), p.integer(24)],
+    );
+    const tensor = p.call(
+      p.global('torch._utils', '_rebuild_tensor_v3'),
+      ...[Buffer.concat([storage, p.persid]), p.integer(0)],
+      ...[p.tupleOf(p.integer(2), p.integer(3)), p.tupleOf(p.integer(3), p.integer(1))],
+      ...[p.no, p.call(p.global('collections', 'OrderedDict'))],
+      ...rest,
+    );
+    return torchZip({}, p.pickle(p.dictOf(p.text('weight'), tensor)));
+  };
+
+  it('is read as _rebuild_tensor_v2 is', async () => {
+    const { entries } = await readBytes(file(p.global('torch', 'float32')));
+    const [same] = (await readBytes(torchZip())).entries;
+    expect(entries).toMatchObject([
+      { name: 'weight', dtype: 'F32', shape: [2, 3], strides: [3, 1], bytes: same?.bytes },
+    ]);
+  });
+
+  it.each([
+    ['without a type', [], /6 arguments, and it takes 7 to 8/],
+    ['with a number for a type', [p.integer(1)], /in the place of its element type/],
+    ['with more than it takes', [p.global('torch', 'float32'), p.none, p.none], /9 arguments/],
+  ])('%s it is refused', async (_, rest, message) => {
+    await expect(readBytes(file(...rest))).rejects.toMatchObject({
+      code: 'ERR_FILE_FORMAT',
+      message: expect.stringMatching(message) as unknown,
+    });
+  });
 });
