@@ -57,6 +57,8 @@ async function coverage(args) {
     await step(name, async () => {
       const checks = readChecks((await runCommand(program(name), [], process.env, root)).output);
       passed += checks.filter(({ held }) => held).length;
+      for (const { check, value } of checks.filter(({ held }) => !held))
+        console.log(`  did not hold: ${check} (${value})`);
       failed += checks.length === 0 ? 1 : checks.filter(({ held }) => !held).length;
     });
   await step('the tests in Node', async () => {
