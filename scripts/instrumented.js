@@ -12,6 +12,8 @@ const { compile } = require('./build');
 const { step } = require('./report');
 const { root, setup } = require('./setup');
 
+/** @typedef {{ passed: number, failed: number }} Count */
+
 /** The tests of test/native that print a line of JSON a check. */
 const programs = ['engine_test', 'concurrency_test', 'allocation_test', 'cuda_test'];
 
@@ -63,4 +65,19 @@ function readChecks(output) {
     .map((line) => JSON.parse(line));
 }
 
-module.exports = { buildInstrumented, programs, readChecks };
+/**
+ * Counts the checks of a program of test/native; one that ended otherwise than its checks say failed.
+ *
+ * @param {string} output
+ * @param {number | null} code
+ * @returns {Count}
+ */
+function countChecks(output, code) {
+  const checks = readChecks(output);
+  const broken = checks.filter(({ held }) => !held);
+  for (const { check, value } of broken) console.log(`  did not hold: ${check} (${value})`);
+  const crashed = (code === 0) !== (broken.length === 0) || checks.length === 0;
+  return { passed: checks.length - broken.length, failed: broken.length + (crashed ? 1 : 0) };
+}
+
+module.exports = { buildInstrumented, countChecks, programs };

@@ -15,7 +15,7 @@
 const { mkdir, readFile, readdir, rm } = require('node:fs/promises');
 const path = require('node:path');
 const { runCommand } = require('../lib/runtime/fetch');
-const { buildInstrumented, programs, readChecks } = require('./instrumented');
+const { buildInstrumented, countChecks, programs } = require('./instrumented');
 const { runScript, step } = require('./report');
 const { root } = require('./setup');
 
@@ -36,7 +36,7 @@ const leftOut = ['kill.test', 'disk-full.test', 'arguments.test', 'memory.test']
 
 const native = path.join('test', 'native');
 
-/** @typedef {{ passed: number, failed: number }} Count */
+/** @typedef {import('./instrumented').Count} Count */
 
 /**
  * Runs a command under sanitizers and counts its checks, and what the sanitizers reported in it or in any process that it
@@ -97,21 +97,6 @@ async function watch(title, folder, command, env, count) {
  */
 function onlyWarns(text) {
   return /^==\d+==WARNING: ASan doesn't fully support makecontext\/swapcontext functions.*\n?$/.test(text);
-}
-
-/**
- * Counts the checks of a program of test/native; one that ended otherwise than its checks say failed.
- *
- * @param {string} output
- * @param {number | null} code
- * @returns {Count}
- */
-function countChecks(output, code) {
-  const checks = readChecks(output);
-  const broken = checks.filter(({ held }) => !held);
-  for (const { check, value } of broken) console.log(`  did not hold: ${check} (${value})`);
-  const crashed = (code === 0) !== (broken.length === 0) || checks.length === 0;
-  return { passed: checks.length - broken.length, failed: broken.length + (crashed ? 1 : 0) };
 }
 
 /** @returns {Promise<Count[]>} */
