@@ -27,23 +27,39 @@ struct Size {
 const std::vector<Size> kSizes{{300, 64, 0}, {129, 36, 0}, {65, 12, 28}, {70, 7, 3},
                                {64, 1, 0},   {5, 264, 8},  {2, 3, 0}};
 
-at::Tensor matrix(const Size& size, at::ScalarType type) {
-  const at::Tensor all = device::make_matrix(size.rows, size.channels + size.offset, at::TensorOptions().dtype(type));
-  all.copy_(at::randn(all.sizes()).mul_(1.5).add_(0.7));
-  return all.narrow(1, size.offset, size.channels);
-}
+/// Makes what kernels work on, on the device that they run on.
+class Maker {
+ public:
+  explicit Maker(c10::Device place) : place_(place) {}
 
-at::Tensor vector(std::int64_t length, double offset) { return at::randn({length}).mul_(0.3).add_(offset); }
+  [[nodiscard]] at::Tensor matrix(const Size& size, at::ScalarType type) const {
+    const auto options = at::TensorOptions().dtype(type).device(place_);
+    const at::Tensor all = device::make_matrix(size.rows, size.channels + size.offset, options);
+    all.copy_(at::randn(all.sizes()).mul_(1.5).add_(0.7));
+    return all.narrow(1, size.offset, size.channels);
+  }
 
-NormParts make_norm(std::int64_t channels) {
-  return {.weight = vector(channels, 1.0).requires_grad_(),
-          .bias = vector(channels, 0.0).requires_grad_(),
-          .running_mean = vector(channels, 0.0),
-          .running_variance = vector(channels, 2.0),
-          .batches = at::full({}, 3, at::kLong),
-          .epsilon = 1e-5,
-          .momentum = 0.1};
-}
+  [[nodiscard]] at::Tensor vector(std::int64_t length, double offset) const {
+    return at::randn({length}).mul_(0.3).add_(offset).to(place_);
+  }
+
+  [[nodiscard]] NormParts norm(std::int64_t channels) const {
+    return {.weight = vector(channels, 1.0).requires_grad_(),
+            .bias = vector(channels, 0.0).requires_grad_(),
+            .running_mean = vector(channels, 0.0),
+            .running_variance = vector(channels, 2.0),
+            .batches = at::full({}, 3, at::TensorOptions().dtype(at::kLong).device(place_)),
+            .epsilon = 1e-5,
+            .momentum = 0.1};
+  }
+
+  [[nodiscard]] DropMask mask(std::int64_t rows, std::int64_t channels) const {
+    return {.bytes = at::rand({rows, channels}).gt(0.3).to(at::kByte).to(place_), .scale = 1.0 / 0.7};
+  }
+
+ private:
+  c10::Device place_;
+};
 
 NormParts copy(const NormParts& norm) {
   NormParts other = norm;
@@ -53,24 +69,22 @@ NormParts copy(const NormParts& norm) {
   return other;
 }
 
-DropMask make_mask(std::int64_t rows, std::int64_t channels) {
-  return {.bytes = at::rand({rows, channels}).gt(0.3).to(at::kByte), .scale = 1.0 / 0.7};
-}
-
 /// What a check's work leaves: every tensor that it wrote.
 using Outcome = std::vector<at::Tensor>;
 using Work = std::function<Outcome(const device::Kernels&)>;
 
 class Checks {
  public:
-  explicit Checks(Report report) : report_(report) {}
+  Checks(Report report, c10::Device place, const DensenetKernels& table)
+      : make(place), report_(report), prefix_(place.is_cpu() ? "" : place.str() + ", "), own_(table) {}
 
-  /// Holds the emulated kernels against the plain ones, and against themselves with the threads' turns reversed.
+  /// Holds the kernels against the plain ones, and against themselves a second time: emulated with the threads' turns
+  /// reversed, and on a device as it comes.
   void check(const std::string& name, double tolerance, const Work& work) const {
     const Outcome plain = work(plain_);
-    const Outcome found = work(emulated_);
+    const Outcome found = work(own_);
     emulation::run_backwards(true);
-    const Outcome reversed = work(emulated_);
+    const Outcome again = work(own_);
     emulation::run_backwards(false);
     double largest = 0.0;
     bool same = true;
@@ -79,16 +93,19 @@ class Checks {
       const double scale = std::max(truth.abs().max().item<double>(), 1e-6);
       const double off = (found[index].to(at::kDouble) - truth).abs().max().item<double>() / scale;
       largest = std::max(largest, std::isnan(off) ? INFINITY : off);
-      same = same && at::equal(found[index], reversed[index]);
+      same = same && at::equal(found[index], again[index]);
     }
-    report_("kernel " + name, largest <= tolerance, largest);
-    report_("order of threads, " + name, same, 0.0);
+    report_(prefix_ + "kernel " + name, largest <= tolerance, largest);
+    report_(prefix_ + "order of threads, " + name, same, 0.0);
   }
+
+  const Maker make;
 
  private:
   Report report_;
+  std::string prefix_;
   PlainKernels plain_;
-  device::LibraryKernels emulated_{*densenet_cuda_kernels()};
+  device::LibraryKernels own_;
 };
 
 /// One step of the type: where the plain result lies on the edge of two roundings the other may be right.
@@ -98,22 +115,22 @@ double rounding(at::ScalarType type) {
 }
 
 void check_passes(const Checks& checks, const Size& size, at::ScalarType type, const std::string& suffix) {
-  const at::Tensor x = matrix(size, type);
-  const at::Tensor dy = matrix({size.rows, size.channels, 0}, type);
-  const NormParts norm = make_norm(size.channels);
-  const device::NormVectors vectors{.scale = vector(size.channels, 1.0), .shift = vector(size.channels, 0.0)};
-  const at::Tensor mean = vector(size.channels, 0.7);
+  const at::Tensor x = checks.make.matrix(size, type);
+  const at::Tensor dy = checks.make.matrix({size.rows, size.channels, 0}, type);
+  const NormParts norm = checks.make.norm(size.channels);
+  const device::NormVectors vectors{.scale = checks.make.vector(size.channels, 1.0), .shift = checks.make.vector(size.channels, 0.0)};
+  const at::Tensor mean = checks.make.vector(size.channels, 0.7);
   const device::Moments moments = [&] {
     device::Moments made;
     made.mean = mean;
-    made.variance = vector(size.channels, 2.0);
+    made.variance = checks.make.vector(size.channels, 2.0);
     return made;
   }();
-  const auto out_like = [&] { return matrix(size, type).zero_(); };
+  const auto out_like = [&] { return checks.make.matrix(size, type).zero_(); };
   const double step = rounding(type);
 
   for (const bool drops : {false, true}) {
-    const DropMask mask = drops ? make_mask(size.rows, size.channels) : DropMask{};
+    const DropMask mask = drops ? checks.make.mask(size.rows, size.channels) : DropMask{};
     const std::string name = drops ? " with dropout" : "";
     checks.check("append" + name + suffix, step, [&](const device::Kernels& kernels) {
       const device::Moments into(size.channels, x.options());
@@ -159,11 +176,11 @@ struct ProductSize {
 };
 
 void check_product(const Checks& checks, const ProductSize& size, at::ScalarType type, const std::string& suffix) {
-  const at::Tensor x = matrix({size.rows, size.depth, 0}, type);
-  const device::NormVectors vectors{.scale = vector(size.depth, 1.0), .shift = vector(size.depth, 0.0)};
-  const at::Tensor weight = at::randn({size.columns, size.depth}).div_(8.0).to(type);
-  const DropMask mask = make_mask(size.rows, size.columns);
-  const at::Tensor bias = vector(size.columns, 0.0);
+  const at::Tensor x = checks.make.matrix({size.rows, size.depth, 0}, type);
+  const device::NormVectors vectors{.scale = checks.make.vector(size.depth, 1.0), .shift = checks.make.vector(size.depth, 0.0)};
+  const at::Tensor weight = at::randn({size.columns, size.depth}).div_(8.0).to(x.options());
+  const DropMask mask = checks.make.mask(size.rows, size.columns);
+  const at::Tensor bias = checks.make.vector(size.columns, 0.0);
   const auto name =
       " " + std::to_string(size.rows) + "x" + std::to_string(size.depth) + "x" + std::to_string(size.columns) + suffix;
   // A sum in another order may fall on the other side of an edge of rounding.
@@ -181,9 +198,9 @@ void check_product(const Checks& checks, const ProductSize& size, at::ScalarType
   checks.check("product in evaluation" + name, step, run(bias, {}, false));
 }
 
-/// A variance of 1 beside a mean of 3000: E[x²] − E[x]² in float would lose it.
+/// A variance of 2 beside a mean of 3000: E[x²] − E[x]² in float would lose it.
 void check_offset(const Checks& checks) {
-  const at::Tensor x = at::randn({700, 16}).add_(3000.0);
+  const at::Tensor x = checks.make.matrix({700, 16, 0}, at::kFloat).add_(3000.0);
   checks.check("append far from zero", 1e-4, [&](const device::Kernels& kernels) {
     const device::Moments into(16, x.options());
     kernels.append(x, {}, at::empty_like(x), into);
@@ -193,9 +210,9 @@ void check_offset(const Checks& checks) {
 
 }  // namespace
 
-void check_kernels(Report report) {
+void check_kernels(Report report, c10::Device place, const DensenetKernels& table) {
   at::manual_seed(5);
-  const Checks checks(report);
+  const Checks checks(report, place, table);
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kHalf}) {
     const std::string suffix = std::string(", ") + at::toString(type);
     for (const Size& size : kSizes) {

@@ -1,12 +1,14 @@
 /// The CUDA part where there is no GPU: the kernels by emulation (cuda_kernel_checks.cc), and the block's operator on
-/// them and on plain ATen against the module-by-module reference. Prints one line of JSON a check; the exit code says
-/// whether all held. test/native/cuda.test.ts builds and runs it.
+/// them and on plain ATen against the module-by-module reference. `cuda_test LIBRARY` holds the kernels of that library
+/// against ATen instead, on the GPU that is there. Prints one line of JSON a check; the exit code says whether all held.
+/// test/native/cuda.test.ts builds and runs it.
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <torch/utils.h>
 
 #include <memory>
+#include <span>
 
 #include "core/data/prefetch.h"
 #include "core/engine/cuda/library.h"
@@ -15,6 +17,7 @@
 #include "cuda_kernel_checks.h"
 #include "network_cases.h"
 #include "plain_kernels.h"
+#include "platform/shared_library.h"
 #include "report.h"
 
 namespace {
@@ -186,12 +189,27 @@ void check_switches() {
   report("switches are read as a list", held, 0.0);
 }
 
+/// The kernels on a GPU, from the library that holds them.
+void check_library(const char* path) {
+  const auto opened = densenet::platform::open_library(path);
+  const auto table_of = reinterpret_cast<const DensenetKernels* (*)()>(
+      opened.library == nullptr ? nullptr
+                                : densenet::platform::find_symbol(opened.library, "densenet_cuda_kernels"));
+  report("the library of kernels opens: " + opened.reason, table_of != nullptr, 0.0);
+  if (table_of != nullptr) check_kernels(report, c10::Device(c10::kCUDA, 0), *table_of());
+}
+
 }  // namespace
 
-int main() {
+int main(int count, char** arguments) {
+  const std::span<char*> given(arguments, static_cast<std::size_t>(count));
+  if (given.size() > 1) {
+    check_library(given[1]);
+    return all_held ? 0 : 1;
+  }
   check_prefetch();
   check_switches();
-  check_kernels(report);
+  check_kernels(report, c10::kCPU, *densenet_cuda_kernels());
   check_self_check();
   for (const Case& one : cases()) {
     const Outcome reference = train_once(one, at::kDouble, Implementation::kReference, MemoryMode::kFast);
