@@ -49,7 +49,10 @@ export interface TrainerOptions {
    * float32 engine is faster. Evaluation is always in float32.
    */
   precision?: 'fp32' | 'bf16' | 'fp16';
-  /** Gives the network images with the channels last in memory; the CPU's engine always does. Default false. */
+  /**
+   * Gives the network images with the channels last in memory, as a GPU's convolutions want them; the CPU's engine
+   * always does. Default true on CUDA and false on the CPU.
+   */
   channelsLast?: boolean;
   /**
    * Uses only algorithms whose sums come in a fixed order, on CUDA; the CPU's always do. An operation that has none is
@@ -100,6 +103,8 @@ export interface TrainedModel {
   /** The network's parts from the classifier to the stem, see `stagesOf`. */
   stages: readonly string[][];
   numClasses: number;
+  /** Where it is, such as `cpu` or `cuda:0`. */
+  device: string;
   /** Throws where no parameter lies below a prefix. */
   checkPrefix(prefix: string): void;
 }
@@ -107,7 +112,13 @@ export interface TrainedModel {
 /** Checked options, complete, as the native trainer takes them. */
 export function resolveTrainerOptions(options: TrainerOptions, model: TrainedModel): NativeTrainerOptions {
   const given = checkOptions('options', options, keys);
-  const { precision = 'fp32', channelsLast = false, deterministic = false, accumulate = 1, seed } = given;
+  const {
+    precision = 'fp32',
+    channelsLast = model.device !== 'cpu',
+    deterministic = false,
+    accumulate = 1,
+    seed,
+  } = given;
   const optimizer = resolveOptimizer(given.optimizer, model.stages, (prefix) => model.checkPrefix(prefix));
   const hasMomentum = optimizer.type.startsWith('adam') || optimizer.momentum > 0;
   const { loss = 'crossEntropy', labelSmoothing = 0, classWeights } = given;

@@ -62,6 +62,7 @@ export class Trainer {
     this.#options = resolveTrainerOptions(options, {
       stages: stagesOf(config),
       numClasses: config.numClasses,
+      device: this.#handle.native.device,
       checkPrefix: (prefix) => this.#handle.checkPrefix(prefix),
     });
   }

@@ -272,10 +272,20 @@ Napi::Value ModelObject::evaluate(const Napi::CallbackInfo& info) {
                         });
 }
 
+void ModelObject::release_with(const std::shared_ptr<Trainer>& trainer) {
+  std::erase_if(trainers_, [](const std::weak_ptr<Trainer>& one) { return one.expired(); });
+  trainers_.push_back(trainer);
+}
+
 Napi::Value ModelObject::dispose(const Napi::CallbackInfo& info) {
   account(info.Env(), 0);
-  const Napi::Value promise =
-      run_task(info.Env(), *worker_, JobKind::kExclusive, [model = model_] { model->release(); }, to_undefined);
+  const auto release = [model = model_, trainers = std::exchange(trainers_, {})] {
+    for (const std::weak_ptr<Trainer>& one : trainers) {
+      if (const std::shared_ptr<Trainer> trainer = one.lock()) trainer->release();
+    }
+    model->release();
+  };
+  const Napi::Value promise = run_task(info.Env(), *worker_, JobKind::kExclusive, release, to_undefined);
   worker_->close();
   return promise;
 }

@@ -3,9 +3,11 @@
 #include <napi.h>
 
 #include <memory>
+#include <vector>
 
 #include "core/model/model.h"
 #include "core/runtime/worker.h"
+#include "core/train/trainer.h"
 
 namespace densenet::binding {
 
@@ -26,6 +28,9 @@ class ModelObject final : public Napi::ObjectWrap<ModelObject> {
 
   [[nodiscard]] const std::shared_ptr<Model>& model() const { return model_; }
   [[nodiscard]] const std::shared_ptr<Worker>& worker() const { return worker_; }
+
+  /// Has this trainer give its memory back with the model, whoever still holds it then.
+  void release_with(const std::shared_ptr<Trainer>& trainer);
 
  private:
   Napi::Value device(const Napi::CallbackInfo& info);
@@ -53,6 +58,7 @@ class ModelObject final : public Napi::ObjectWrap<ModelObject> {
 
   std::shared_ptr<Model> model_;
   std::shared_ptr<Worker> worker_;
+  std::vector<std::weak_ptr<Trainer>> trainers_;
   std::int64_t accounted_ = 0;
 };
 

@@ -32,10 +32,11 @@ Napi::Function TrainerObject::define(Napi::Env env) {
 }
 
 TrainerObject::TrainerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TrainerObject>(info) {
-  const ModelObject& model = *Napi::ObjectWrap<ModelObject>::Unwrap(info[0].As<Napi::Object>());
+  ModelObject& model = *Napi::ObjectWrap<ModelObject>::Unwrap(info[0].As<Napi::Object>());
   const TrainerOptions options = to_trainer_options(info[1].As<Napi::Object>());
   worker_ = model.worker();
   trainer_ = run_now(info.Env(), [&] { return std::make_shared<Trainer>(model.model(), options); });
+  model.release_with(trainer_);
 }
 
 Napi::Value TrainerObject::step(const Napi::CallbackInfo& info) {

@@ -10,7 +10,7 @@ constexpr int kThreads = 256;
 __host__ __device__ constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// How a pass over a matrix is shared out: a thread owns `kWidth` neighbouring channels, a block up to 32 such threads
-/// side by side and a part of the rows. The parts depend on the sizes alone.
+/// side by side, the same number in every block, and a part of the rows. The parts depend on the sizes alone.
 struct Columns {
   int across = 1;  ///< threads side by side
   int64_t blocks = 1;
@@ -19,8 +19,8 @@ struct Columns {
 
   Columns(int64_t rows, int64_t channels, int width) {
     const int64_t packs = channels / width;
-    while (across < 32 && across < packs) across *= 2;
-    blocks = ceil_div(packs, across);
+    blocks = ceil_div(packs, 32);
+    across = static_cast<int>(ceil_div(packs, blocks));
     rows_a_part = part_rows(rows);
     parts = ceil_div(rows, rows_a_part);
   }
@@ -99,6 +99,9 @@ template <int kWidth, class T>
 __device__ __forceinline__ void write(T* row, int64_t channel, const Pack<T, kWidth>& pack) {
   *reinterpret_cast<Pack<T, kWidth>*>(row + channel) = pack;
 }
+
+/// How many rows a thread reads before it works on the first of them: what it waits for comes all at once.
+constexpr int kAtOnce = 4;
 
 /// The values of a thread's own channels; whatever where it has none.
 template <int kWidth>

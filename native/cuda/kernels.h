@@ -14,13 +14,13 @@ extern "C" {
 #endif
 
 /// Goes up whenever a struct below changes: the core opens no library with another number.
-enum { kDensenetKernelsVersion = 1 };
+enum { kDensenetKernelsVersion = 2 };
 
 /// Storage types.
 enum { kDensenetFloat = 0, kDensenetBFloat16 = 1, kDensenetHalf = 2 };
 
-/// The mean and variance of each channel of X. Where `out` is given X is also copied there, each value first multiplied
-/// by `keep_scale` or set to 0 as `keep` (a byte a value, rows × channels) says.
+/// The mean and variance of each channel of X. Where `out` is given, which may be X, it is also copied there, each
+/// value first multiplied by `keep_scale` or set to 0 as `keep` (a byte a value, rows × channels) says.
 typedef struct DensenetMeasure {
   int type;
   const void* x;
@@ -36,22 +36,25 @@ typedef struct DensenetMeasure {
   float* variance;  ///< biased
 } DensenetMeasure;
 
-/// out = max(0, scale·x + shift)
+/// out = max(0, scale·x + shift). With `height` the mean of each 2 × 2 pixels of that, as images of `height` × `width`
+/// have them; a last odd row or column is left out.
 typedef struct DensenetNormRelu {
   int type;
   const void* x;
   int64_t ldx;
-  int64_t rows;
+  int64_t rows;  ///< of x
   int64_t channels;
   const float* scale;
   const float* shift;
   void* out;
   int64_t ldo;
+  int64_t height;  ///< 0: as it is
+  int64_t width;
 } DensenetNormRelu;
 
 /// The way back through BN-ReLU, without what the mean and variance's own dependence on x subtracts. With g = dy where
 /// scale·x + shift > 0 and 0 elsewhere: gradient (+)= scale·g, and Σ g and Σ g·(x − mean) of each channel, part by
-/// part. `gradient` may be `dy`.
+/// part. `gradient` may be `dy`. With `height` dy is the gradient of the means of DensenetNormRelu.
 typedef struct DensenetNormReluBackward {
   int type;
   const void* dy;
@@ -67,6 +70,8 @@ typedef struct DensenetNormReluBackward {
   int64_t ldg;
   int accumulate;
   float* partial;  ///< of `sums_scratch` floats; `finish_norm` reads it
+  int64_t height;  ///< 0: dy has the pixels of x
+  int64_t width;
 } DensenetNormReluBackward;
 
 /// out = gradient + p + q·(x − mean), then dropout's mask as in DensenetMeasure. `out` may be `gradient`.
@@ -121,42 +126,17 @@ typedef struct DensenetFinishNorm {
   int accumulate;  ///< 0: p and q are written, not moved
 } DensenetFinishNorm;
 
-/// out = max(0, scale·x + shift) · weightᵀ, a 1×1 convolution with the BN-ReLU before it. `weight` is columns × depth,
-/// row by row, in the storage type. With `bias`: out = max(0, out + bias), for evaluation. With `mean`: the statistics
-/// of what was written.
-typedef struct DensenetProduct {
-  int type;
-  const void* x;
-  int64_t ldx;
-  int64_t rows;
-  int64_t depth;
-  const float* scale;
-  const float* shift;
-  const void* weight;
-  int64_t columns;
-  void* out;
-  int64_t ldo;
-  const float* bias;    ///< may be 0
-  const uint8_t* keep;  ///< may be 0
-  float keep_scale;
-  float* partial;  ///< of `product_scratch` floats; may be 0 without `mean`
-  float* mean;     ///< may be 0
-  float* variance;
-} DensenetProduct;
-
 typedef struct DensenetKernels {
   int version;
   int (*use_device)(int index);  ///< of this thread, before its other calls; the library has a CUDA runtime of its own
   int64_t (*measure_scratch)(int64_t rows, int64_t channels);
   int64_t (*sums_scratch)(int64_t rows, int64_t channels);
-  int64_t (*product_scratch)(int64_t rows, int64_t columns);
   int (*measure)(const DensenetMeasure* task, void* stream);
   int (*norm_relu)(const DensenetNormRelu* task, void* stream);
   int (*norm_relu_backward)(const DensenetNormReluBackward* task, void* stream);
   int (*correct)(const DensenetCorrect* task, void* stream);
   int (*prepare_norm)(const DensenetPrepareNorm* task, void* stream);
   int (*finish_norm)(const DensenetFinishNorm* task, void* stream);
-  int (*product)(const DensenetProduct* task, void* stream);
   const char* (*describe_error)(int error);
 } DensenetKernels;
 

@@ -2,13 +2,12 @@
 
 #include "columns.cuh"
 #include "moments.cuh"
+#include "part_sums.cuh"
 #include "tasks.h"
 
 namespace densenet::cuda {
 
 namespace {
-
-constexpr int kMergeRows = 16;  // threads that share the parts of a channel
 
 template <class T, int kWidth>
 __global__ void __launch_bounds__(kThreads) measure_kernel(const DensenetMeasure task, int64_t rows_a_part) {
@@ -19,9 +18,19 @@ __global__ void __launch_bounds__(kThreads) measure_kernel(const DensenetMeasure
   float count = 0.0F;
   float mean[kWidth] = {};
   float deviation[kWidth] = {};
-  if (place.within) {
-    for (int64_t row = place.first; row < place.end; row += place.step) {
-      Pack<T, kWidth> pack = read<kWidth>(static_cast<const T*>(task.x) + row * task.ldx, place.channel);
+  const int64_t end = place.within ? place.end : 0;
+  for (int64_t first = place.first; first < end; first += kAtOnce * place.step) {
+    Pack<T, kWidth> packs[kAtOnce];
+    DENSENET_UNROLL
+    for (int item = 0; item < kAtOnce; ++item) {
+      const int64_t row = first + item * place.step;
+      if (row < end) packs[item] = read<kWidth>(static_cast<const T*>(task.x) + row * task.ldx, place.channel);
+    }
+    DENSENET_UNROLL
+    for (int item = 0; item < kAtOnce; ++item) {
+      const int64_t row = first + item * place.step;
+      if (row >= end) break;
+      Pack<T, kWidth>& pack = packs[item];
       if (task.keep != nullptr) {
         const uint8_t* keep = task.keep + row * task.channels + place.channel;
         DENSENET_UNROLL
@@ -63,41 +72,41 @@ __global__ void __launch_bounds__(kThreads) measure_kernel(const DensenetMeasure
   partial[task.channels + channel] = all.deviations;
 }
 
-__global__ void __launch_bounds__(32 * kMergeRows)
+__global__ void __launch_bounds__(PartSums::kThreads)
     merge_kernel(const float* partial, int64_t parts, int64_t rows_a_part, int64_t rows, int64_t channels, float* mean,
                  float* variance) {
-  __shared__ double shared[3][kMergeRows][32];
-  const int64_t channel = static_cast<int64_t>(blockIdx.x) * 32 + threadIdx.x;
-  const int64_t share = ceil_div(parts, kMergeRows);
-  Moments<double> own;
-  if (channel < channels) {
-    const int64_t begin = threadIdx.y * share;
-    const int64_t end = begin + share < parts ? begin + share : parts;
-    for (int64_t part = begin; part < end; ++part) {
-      const int64_t left = rows - part * rows_a_part;
-      own.merge(static_cast<double>(left < rows_a_part ? left : rows_a_part), partial[2 * part * channels + channel],
-                partial[(2 * part + 1) * channels + channel]);
-    }
+  __shared__ PartSums sums;
+  const int64_t channel = static_cast<int64_t>(blockIdx.x) * PartSums::kChannels + threadIdx.x;
+  const int64_t own_parts = channel < channels ? parts : 0;
+  const auto count_of = [&](int64_t part) {
+    const int64_t left = rows - part * rows_a_part;
+    return static_cast<double>(left < rows_a_part ? left : rows_a_part);
+  };
+  // The mean of all first: squared deviations from it need no division, and lose no digits.
+  double sum = 0.0;
+  DENSENET_UNROLL_BY(4)
+  for (int64_t part = threadIdx.y; part < own_parts; part += PartSums::kParts) {
+    sum += count_of(part) * static_cast<double>(partial[2 * part * channels + channel]);
   }
-  shared[0][threadIdx.y][threadIdx.x] = own.count;
-  shared[1][threadIdx.y][threadIdx.x] = own.mean;
-  shared[2][threadIdx.y][threadIdx.x] = own.deviations;
-  __syncthreads();
+  const double middle = sums.add(sum) / static_cast<double>(rows);
+  double deviations = 0.0;
+  DENSENET_UNROLL_BY(4)
+  for (int64_t part = threadIdx.y; part < own_parts; part += PartSums::kParts) {
+    const double off = static_cast<double>(partial[2 * part * channels + channel]) - middle;
+    deviations += static_cast<double>(partial[(2 * part + 1) * channels + channel]) + count_of(part) * off * off;
+  }
+  const double all = sums.add(deviations);
   if (threadIdx.y != 0 || channel >= channels) return;
-  Moments<double> all;
-  for (int y = 0; y < kMergeRows; ++y) {
-    all.merge(shared[0][y][threadIdx.x], shared[1][y][threadIdx.x], shared[2][y][threadIdx.x]);
-  }
-  mean[channel] = static_cast<float>(all.mean);
-  variance[channel] = static_cast<float>(all.deviations / static_cast<double>(rows));
+  mean[channel] = static_cast<float>(middle);
+  variance[channel] = static_cast<float>(all / static_cast<double>(rows));
 }
 
 }  // namespace
 
 int merge_moments(const float* partial, int64_t parts, int64_t rows_a_part, int64_t rows, int64_t channels, float* mean,
                   float* variance, Stream stream) {
-  return launch(merge_kernel, dim3(static_cast<unsigned>(ceil_div(channels, 32)), 1, 1), dim3(32, kMergeRows, 1),
-                stream, partial, parts, rows_a_part, rows, channels, mean, variance);
+  return launch(merge_kernel, PartSums::grid(channels), PartSums::block(), stream, partial, parts, rows_a_part, rows,
+                channels, mean, variance);
 }
 
 int64_t measure_scratch(int64_t rows, int64_t channels) { return 2 * Columns::part_count(rows) * channels; }

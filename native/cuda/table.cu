@@ -8,14 +8,12 @@ extern "C" __attribute__((visibility("default"))) const DensenetKernels* densene
       .use_device = cuda::use_device,
       .measure_scratch = cuda::measure_scratch,
       .sums_scratch = cuda::sums_scratch,
-      .product_scratch = cuda::product_scratch,
       .measure = cuda::measure,
       .norm_relu = cuda::norm_relu,
       .norm_relu_backward = cuda::norm_relu_backward,
       .correct = cuda::correct,
       .prepare_norm = cuda::prepare_norm,
       .finish_norm = cuda::finish_norm,
-      .product = cuda::product,
       .describe_error = cuda::error_text,
   };
   return &table;

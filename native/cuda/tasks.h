@@ -7,13 +7,11 @@ namespace densenet::cuda {
 
 int64_t measure_scratch(int64_t rows, int64_t channels);
 int64_t sums_scratch(int64_t rows, int64_t channels);
-int64_t product_scratch(int64_t rows, int64_t columns);
 int measure(const DensenetMeasure* task, void* stream);
 int norm_relu(const DensenetNormRelu* task, void* stream);
 int norm_relu_backward(const DensenetNormReluBackward* task, void* stream);
 int correct(const DensenetCorrect* task, void* stream);
 int prepare_norm(const DensenetPrepareNorm* task, void* stream);
 int finish_norm(const DensenetFinishNorm* task, void* stream);
-int product(const DensenetProduct* task, void* stream);
 
 }  // namespace densenet::cuda

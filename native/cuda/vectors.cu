@@ -1,13 +1,12 @@
 /// What is done once a channel: a batch norm's scale and shift, its running statistics, and its gradients.
 
 #include "columns.cuh"
+#include "part_sums.cuh"
 #include "tasks.h"
 
 namespace densenet::cuda {
 
 namespace {
-
-constexpr int kSumRows = 32;  // threads that share the parts of a channel
 
 __device__ double reciprocal_deviation(float variance, float epsilon) {
   return 1.0 / sqrt(static_cast<double>(variance) + static_cast<double>(epsilon));
@@ -29,30 +28,21 @@ __global__ void __launch_bounds__(kThreads) prepare_norm_kernel(const DensenetPr
   task.running_variance[channel] += task.momentum * (unbiased - task.running_variance[channel]);
 }
 
-__global__ void __launch_bounds__(32 * kSumRows) finish_norm_kernel(const DensenetFinishNorm task, int64_t parts) {
-  __shared__ double shared[2][kSumRows][32];
-  const int64_t channel = static_cast<int64_t>(blockIdx.x) * 32 + threadIdx.x;
-  const int64_t share = ceil_div(parts, kSumRows);
-  double g = 0.0;
-  double gx = 0.0;
+__global__ void __launch_bounds__(PartSums::kThreads) finish_norm_kernel(const DensenetFinishNorm task, int64_t parts) {
+  __shared__ PartSums sums;
+  const int64_t channel = static_cast<int64_t>(blockIdx.x) * PartSums::kChannels + threadIdx.x;
+  double own_g = 0.0;
+  double own_gx = 0.0;
   if (channel < task.channels) {
-    const int64_t begin = threadIdx.y * share;
-    const int64_t end = begin + share < parts ? begin + share : parts;
-    for (int64_t part = begin; part < end; ++part) {
-      g += static_cast<double>(task.partial[2 * part * task.channels + channel]);
-      gx += static_cast<double>(task.partial[(2 * part + 1) * task.channels + channel]);
+    DENSENET_UNROLL_BY(4)
+    for (int64_t part = threadIdx.y; part < parts; part += PartSums::kParts) {
+      own_g += static_cast<double>(task.partial[2 * part * task.channels + channel]);
+      own_gx += static_cast<double>(task.partial[(2 * part + 1) * task.channels + channel]);
     }
   }
-  shared[0][threadIdx.y][threadIdx.x] = g;
-  shared[1][threadIdx.y][threadIdx.x] = gx;
-  __syncthreads();
+  const double g = sums.add(own_g);
+  const double gx = sums.add(own_gx);
   if (threadIdx.y != 0 || channel >= task.channels) return;
-  g = 0.0;
-  gx = 0.0;
-  for (int y = 0; y < kSumRows; ++y) {
-    g += shared[0][y][threadIdx.x];
-    gx += shared[1][y][threadIdx.x];
-  }
   const double deviation = reciprocal_deviation(task.variance[channel], task.epsilon);
   if (task.weight_gradient != nullptr) task.weight_gradient[channel] = static_cast<float>(gx * deviation);
   if (task.bias_gradient != nullptr) task.bias_gradient[channel] = static_cast<float>(g);
@@ -71,8 +61,8 @@ int prepare_norm(const DensenetPrepareNorm* task, void* stream) {
 }
 
 int finish_norm(const DensenetFinishNorm* task, void* stream) {
-  return launch(finish_norm_kernel, dim3(static_cast<unsigned>(ceil_div(task->channels, 32)), 1, 1),
-                dim3(32, kSumRows, 1), static_cast<Stream>(stream), *task, Columns::part_count(task->rows));
+  return launch(finish_norm_kernel, PartSums::grid(task->channels), PartSums::block(), static_cast<Stream>(stream),
+                *task, Columns::part_count(task->rows));
 }
 
 }  // namespace densenet::cuda

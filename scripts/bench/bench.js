@@ -164,6 +164,7 @@ function contenders(plan, runtimes, pytorch) {
     plan.task === 'train'
       ? [
           make('ours-efficient', 'auto efficient', 'node'),
+          ...(plan.device === 'cpu' ? [] : [make('ours-modules', 'reference', 'node')]),
           make('eager', 'eager', 'python'),
           make('channels-last', 'channels-last', 'python'),
           make('checkpointed', 'checkpointed', 'python'),

@@ -69,14 +69,21 @@ async function ours(options) {
   const name = `libtorch ${libtorch.version}`;
   if (options.task === 'infer') return { name, block: timed(() => model.forward(images)) };
   if (options.device === 'cpu') return { name, block: timed(() => trainer.step({ images, labels })) };
-  // A run, as people train on a GPU: bytes in ordinary memory, an epoch of one batch. Native code times each.
-  const bytes = Uint8Array.from(images.data, (value) => Math.floor(value * 256));
-  const data = datasets.fromArrays({ images: { data: bytes, shape: images.shape }, labels });
+  // A run, as people train on a GPU: bytes in ordinary memory, some batches an epoch. Native code times each epoch.
+  const steps = 4;
+  const [batch = 0, ...sizes] = images.shape;
+  const bytes = new Uint8Array(steps * images.data.length);
+  for (let place = 0; place < bytes.length; place += 1)
+    bytes[place] = Math.floor(Number(images.data[place % images.data.length]) * 256);
+  const data = datasets.fromArrays({
+    images: { data: bytes, shape: [steps * batch, ...sizes] },
+    labels: Array.from({ length: steps }, () => labels).flat(),
+  });
   return {
     name,
     block: async (count) => {
-      const { epochs } = await trainer.fit(data, { epochs: count, batchSize: options.batch });
-      return epochs.map(({ seconds }) => seconds);
+      const { epochs } = await trainer.fit(data, { epochs: Math.ceil(count / steps), batchSize: options.batch });
+      return epochs.map(({ seconds }) => seconds / steps);
     },
   };
 }

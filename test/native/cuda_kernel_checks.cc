@@ -118,7 +118,8 @@ void check_passes(const Checks& checks, const Size& size, at::ScalarType type, c
   const at::Tensor x = checks.make.matrix(size, type);
   const at::Tensor dy = checks.make.matrix({size.rows, size.channels, 0}, type);
   const NormParts norm = checks.make.norm(size.channels);
-  const device::NormVectors vectors{.scale = checks.make.vector(size.channels, 1.0), .shift = checks.make.vector(size.channels, 0.0)};
+  const device::NormVectors vectors{.scale = checks.make.vector(size.channels, 1.0),
+                                    .shift = checks.make.vector(size.channels, 0.0)};
   const at::Tensor mean = checks.make.vector(size.channels, 0.7);
   const device::Moments moments = [&] {
     device::Moments made;
@@ -136,6 +137,12 @@ void check_passes(const Checks& checks, const Size& size, at::ScalarType type, c
       const device::Moments into(size.channels, x.options());
       const at::Tensor out = out_like();
       kernels.append(dy, mask, out, into);
+      return Outcome{out, into.mean, into.variance};
+    });
+    checks.check("append in place" + name + suffix, step, [&](const device::Kernels& kernels) {
+      const device::Moments into(size.channels, x.options());
+      const at::Tensor out = x.clone();
+      kernels.append(out, mask, out, into);
       return Outcome{out, into.mean, into.variance};
     });
     checks.check("correct" + name + suffix, step, [&](const device::Kernels& kernels) {
@@ -169,33 +176,30 @@ void check_passes(const Checks& checks, const Size& size, at::ScalarType type, c
   });
 }
 
-struct ProductSize {
-  std::int64_t rows;
-  std::int64_t depth;
-  std::int64_t columns;
-};
-
-void check_product(const Checks& checks, const ProductSize& size, at::ScalarType type, const std::string& suffix) {
-  const at::Tensor x = checks.make.matrix({size.rows, size.depth, 0}, type);
-  const device::NormVectors vectors{.scale = checks.make.vector(size.depth, 1.0), .shift = checks.make.vector(size.depth, 0.0)};
-  const at::Tensor weight = at::randn({size.columns, size.depth}).div_(8.0).to(x.options());
-  const DropMask mask = checks.make.mask(size.rows, size.columns);
-  const at::Tensor bias = checks.make.vector(size.columns, 0.0);
-  const auto name =
-      " " + std::to_string(size.rows) + "x" + std::to_string(size.depth) + "x" + std::to_string(size.columns) + suffix;
-  // A sum in another order may fall on the other side of an edge of rounding.
-  const double step = type == at::kFloat ? 1e-5 : rounding(type);
-  const auto run = [&](const at::Tensor& added, const DropMask& dropped, bool measured) {
-    return [&, added, dropped, measured](const device::Kernels& kernels) {
-      const at::Tensor out = device::make_matrix(size.rows, size.columns, x.options());
-      const device::Moments into(size.columns, x.options());
-      kernels.product(x, vectors, weight, added, dropped, out, measured ? &into : nullptr);
-      return measured ? Outcome{out, into.mean, into.variance} : Outcome{out};
-    };
-  };
-  checks.check("product" + name, step, run({}, {}, true));
-  checks.check("product with dropout" + name, step, run({}, mask, true));
-  checks.check("product in evaluation" + name, step, run(bias, {}, false));
+/// Of 2 × 2 pixels, with an odd row and column in the second case.
+void check_pooling(const Checks& checks, const Size& size, at::ScalarType type, const std::string& suffix) {
+  const densenet::engine::Pixels pixels{.images = 3, .height = 8 + size.rows % 2, .width = 12 + size.rows % 3};
+  const densenet::engine::Pixels small{.images = 3, .height = pixels.height / 2, .width = pixels.width / 2};
+  const at::Tensor x = checks.make.matrix({pixels.count(), size.channels, size.offset}, type);
+  const at::Tensor dy = checks.make.matrix({small.count(), size.channels, 0}, type);
+  const device::NormVectors vectors{.scale = checks.make.vector(size.channels, 1.0),
+                                    .shift = checks.make.vector(size.channels, 0.0)};
+  const NormParts norm = checks.make.norm(size.channels);
+  device::Moments moments;
+  moments.mean = checks.make.vector(size.channels, 0.7);
+  moments.variance = checks.make.vector(size.channels, 2.0);
+  checks.check("norm_relu_pool" + suffix, rounding(type), [&](const device::Kernels& kernels) {
+    const at::Tensor out = device::make_matrix(small.count(), size.channels, x.options());
+    kernels.norm_relu_pool(x, vectors, pixels, out);
+    return Outcome{out};
+  });
+  checks.check("norm_relu_pool_backward" + suffix, rounding(type), [&](const device::Kernels& kernels) {
+    const at::Tensor gradient = device::make_matrix(pixels.count(), size.channels, x.options());
+    const at::Tensor sums = kernels.norm_relu_pool_backward(dy, x, vectors, moments.mean, pixels, gradient);
+    const device::Correction correction(size.channels, x.options());
+    const auto found = kernels.finish_norm(norm, moments, sums, pixels.count(), correction);
+    return Outcome{gradient, found.weight, found.bias, correction.p, correction.q};
+  });
 }
 
 /// A variance of 2 beside a mean of 3000: E[x²] − E[x]² in float would lose it.
@@ -216,11 +220,9 @@ void check_kernels(Report report, c10::Device place, const DensenetKernels& tabl
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kHalf}) {
     const std::string suffix = std::string(", ") + at::toString(type);
     for (const Size& size : kSizes) {
-      check_passes(checks, size, type, " " + std::to_string(size.rows) + "x" + std::to_string(size.channels) + suffix);
-    }
-    for (const ProductSize& size : std::vector<ProductSize>{
-             {130, 64, 128}, {300, 96, 136}, {128, 40, 48}, {65, 36, 48}, {70, 7, 5}, {2, 1, 1}, {140, 33, 150}}) {
-      check_product(checks, size, type, suffix);
+      const std::string name = " " + std::to_string(size.rows) + "x" + std::to_string(size.channels) + suffix;
+      check_passes(checks, size, type, name);
+      check_pooling(checks, size, type, name);
     }
   }
   check_offset(checks);

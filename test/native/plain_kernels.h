@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "core/engine/cuda/kernels.h"
+#include "core/engine/cuda/matrix.h"
 
 /// The operator's passes in ATen's plainest terms, in whatever type their tensors have: what the CUDA kernels are held
 /// against, and, in double precision, what shows that the operator's algebra is the network's.
@@ -13,6 +14,7 @@ class PlainKernels final : public densenet::engine::cuda::Kernels {
   using Moments = densenet::engine::cuda::Moments;
   using NormParts = densenet::engine::NormParts;
   using NormVectors = densenet::engine::cuda::NormVectors;
+  using Pixels = densenet::engine::Pixels;
   using VectorGradients = densenet::engine::cuda::VectorGradients;
 
   void append(const at::Tensor& x, const DropMask& mask, const at::Tensor& out, const Moments& into) const override {
@@ -22,6 +24,23 @@ class PlainKernels final : public densenet::engine::cuda::Kernels {
 
   void norm_relu(const at::Tensor& x, const NormVectors& norm, const at::Tensor& out) const override {
     out.copy_(before_relu(x, norm).relu());
+  }
+
+  void norm_relu_pool(const at::Tensor& x, const NormVectors& norm, const Pixels& pixels,
+                      const at::Tensor& out) const override {
+    const at::Tensor z = before_relu(x, norm).relu();
+    out.copy_(to_matrix(at::avg_pool2d(to_images(z, pixels), {2, 2}, {2, 2})));
+  }
+
+  at::Tensor norm_relu_pool_backward(const at::Tensor& dy, const at::Tensor& x, const NormVectors& norm,
+                                     const at::Tensor& mean, const Pixels& pixels,
+                                     const at::Tensor& gradient) const override {
+    const Pixels small{.images = pixels.images, .height = pixels.height / 2, .width = pixels.width / 2};
+    const at::Tensor like = to_images(at::empty({x.size(0), x.size(1)}, mean.options()), pixels);
+    const at::Tensor given = to_images(dy.to(mean.scalar_type()).contiguous(), small);
+    const at::Tensor dz = at::avg_pool2d_backward(given, like, {2, 2}, {2, 2}, {0, 0}, /*ceil_mode=*/false,
+                                                  /*count_include_pad=*/true, std::nullopt);
+    return norm_relu_backward(to_matrix(dz), x, norm, mean, gradient, /*accumulate=*/false);
   }
 
   at::Tensor norm_relu_backward(const at::Tensor& dy, const at::Tensor& x, const NormVectors& norm,
@@ -62,18 +81,11 @@ class PlainKernels final : public densenet::engine::cuda::Kernels {
             .bias = norm.bias.requires_grad() ? sums[0].clone() : at::Tensor()};
   }
 
-  void product(const at::Tensor& x, const NormVectors& norm, const at::Tensor& weight, const at::Tensor& bias,
-               const DropMask& mask, const at::Tensor& out, const Moments* into) const override {
-    const at::ScalarType type = norm.scale.scalar_type();
-    // The normalised values are rounded to the storage type on their way into the product.
-    const at::Tensor z = before_relu(x, norm).relu().to(x.scalar_type()).to(type);
-    at::Tensor y = at::mm(z, weight.to(type).t());
-    if (bias.defined()) y = (y + bias).relu();
-    out.copy_(masked(y, mask));
-    if (into != nullptr) measure(out, *into);
-  }
-
  private:
+  static at::Tensor to_matrix(const at::Tensor& images) { return densenet::engine::cuda::to_matrix(images); }
+  static at::Tensor to_images(const at::Tensor& matrix, const Pixels& pixels) {
+    return densenet::engine::cuda::to_images(matrix, pixels);
+  }
   static at::Tensor before_relu(const at::Tensor& x, const NormVectors& norm) {
     return norm.scale * x.to(norm.scale.scalar_type()) + norm.shift;
   }

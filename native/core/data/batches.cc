@@ -4,6 +4,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/error.h"
 
@@ -32,11 +33,12 @@ at::Tensor labels_on(const at::Tensor& labels, c10::Device device) {
 }
 
 TensorBatches::TensorBatches(at::Tensor images, at::Tensor labels, std::int64_t batch_size, std::int64_t smallest,
-                             c10::Device device)
+                             c10::Device device, bool locked)
     : images_(std::move(images)),
       labels_(std::move(labels)),
       place_(images_.size(0), batch_size, smallest),
-      device_(device) {}
+      device_(device),
+      locked_(locked) {}
 
 void TensorBatches::start_epoch(const at::Tensor& order) {
   place_.restart();
@@ -46,18 +48,21 @@ void TensorBatches::start_epoch(const at::Tensor& order) {
 std::optional<Batch> TensorBatches::next() {
   const std::int64_t count = place_.next_size();
   if (count == 0) return std::nullopt;
-  at::Tensor images;
-  at::Tensor labels;
-  if (order_.defined()) {
-    const at::Tensor chosen = order_.narrow(0, place_.images(), count);
-    images = images_.index_select(0, chosen.to(images_.device()));
-    labels = labels_.index_select(0, chosen.to(labels_.device()));
-  } else {
-    images = images_.narrow(0, place_.images(), count);
-    labels = labels_.narrow(0, place_.images(), count);
-  }
+  const at::Tensor images = take(images_, count);
+  const at::Tensor labels = take(labels_, count);
   place_.advance();
   return Batch{.images = images.to(device_), .labels = labels_on(labels, device_)};
+}
+
+at::Tensor TensorBatches::take(const at::Tensor& all, std::int64_t count) const {
+  const at::Tensor chosen = order_.defined() ? order_.narrow(0, place_.images(), count).to(all.device()) : at::Tensor();
+  const auto in_order = [&] { return all.narrow(0, place_.images(), count); };
+  if (!locked_) return chosen.defined() ? all.index_select(0, chosen) : in_order();
+  std::vector<std::int64_t> sizes = all.sizes().vec();
+  sizes[0] = count;
+  at::Tensor rows = at::empty(sizes, all.options().pinned_memory(true));
+  if (chosen.defined()) return at::index_select_out(rows, all, 0, chosen);
+  return rows.copy_(in_order());
 }
 
 namespace {

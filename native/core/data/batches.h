@@ -74,8 +74,9 @@ class EpochPlace {
 class TensorBatches final : public BatchSource {
  public:
   /// @param images N×…, @param labels N or N×classes; both in ordinary memory or on any device.
+  /// @param locked Leaves batches in page-locked memory, from which a device copies while the caller goes on.
   TensorBatches(at::Tensor images, at::Tensor labels, std::int64_t batch_size, std::int64_t smallest,
-                c10::Device device);
+                c10::Device device, bool locked = false);
 
   [[nodiscard]] std::int64_t size() const override { return images_.size(0); }
 
@@ -89,7 +90,10 @@ class TensorBatches final : public BatchSource {
   at::Tensor images_;
   at::Tensor labels_;
   EpochPlace place_;
+  [[nodiscard]] at::Tensor take(const at::Tensor& all, std::int64_t count) const;
+
   c10::Device device_;
+  bool locked_;
   at::Tensor order_;  // undefined for the order of the data set
 };
 

@@ -8,15 +8,23 @@
 
 namespace densenet {
 
-at::Tensor to_network_input(const at::Tensor& images, const ModelConfig& config) {
-  if (images.scalar_type() != at::kByte) return images.to(at::kFloat);
-  at::Tensor scaled = images.to(at::kFloat).div_(255.0);
-  if (config.mean.empty()) return scaled;
+Normalization::Normalization(const ModelConfig& config, c10::Device device) {
+  if (config.mean.empty()) return;
   const auto channels = static_cast<std::int64_t>(config.mean.size());
   const auto options = at::TensorOptions().dtype(at::kDouble);
-  const at::Tensor mean = at::tensor(config.mean, options).to(scaled.device(), at::kFloat).view({1, channels, 1, 1});
-  const at::Tensor std = at::tensor(config.std, options).to(scaled.device(), at::kFloat).view({1, channels, 1, 1});
-  return scaled.sub_(mean).div_(std);
+  mean_ = at::tensor(config.mean, options).to(device, at::kFloat).view({1, channels, 1, 1});
+  std_ = at::tensor(config.std, options).to(device, at::kFloat).view({1, channels, 1, 1});
+}
+
+at::Tensor Normalization::apply(const at::Tensor& images) const {
+  if (images.scalar_type() != at::kByte) return images.to(at::kFloat);
+  at::Tensor scaled = images.to(at::kFloat).div_(255.0);
+  return mean_.defined() ? scaled.sub_(mean_).div_(std_) : scaled;
+}
+
+at::Tensor to_network_input(const at::Tensor& images, const ModelConfig& config) {
+  return images.scalar_type() == at::kByte ? Normalization(config, images.device()).apply(images)
+                                           : images.to(at::kFloat);
 }
 
 void check_finite(const at::Tensor& images, const char* what) {

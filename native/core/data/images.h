@@ -12,6 +12,17 @@ namespace densenet {
 /// and normalised by the configuration's mean and standard deviation; floating-point images are taken as they are.
 at::Tensor to_network_input(const at::Tensor& images, const ModelConfig& config);
 
+/// The same for many batches: what it takes of the configuration lies on the device.
+class Normalization {
+ public:
+  Normalization(const ModelConfig& config, c10::Device device);
+  [[nodiscard]] at::Tensor apply(const at::Tensor& images) const;
+
+ private:
+  at::Tensor mean_;  ///< undefined for no normalisation
+  at::Tensor std_;
+};
+
 /// Throws ERR_NON_FINITE_INPUT, naming the first image, where floating-point images hold NaN or an infinity.
 void check_finite(const at::Tensor& images, const char* what);
 

@@ -4,6 +4,7 @@
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <memory>
 #include <utility>
 
 namespace densenet {
@@ -13,11 +14,17 @@ Prefetcher::Prefetcher(BatchSource& source, c10::Device device) : source_(source
 }
 
 Prefetcher::~Prefetcher() {
-  if (coming_.valid()) coming_.wait();  // it reads the source, which may go next
+  wait();  // it reads the source, which may go next
+  worker_.close();
+  worker_.join();
+}
+
+void Prefetcher::wait() {
+  if (coming_.valid()) coming_.wait();
 }
 
 void Prefetcher::start_epoch(const at::Tensor& order) {
-  if (coming_.valid()) coming_.wait();
+  wait();
   coming_ = {};
   source_.start_epoch(order);
   position_ = 0;
@@ -33,7 +40,9 @@ void Prefetcher::skip() {
 }
 
 void Prefetcher::start_next() {
-  coming_ = std::async(std::launch::async, [this] { return bring(); });
+  const auto task = std::make_shared<std::packaged_task<Brought()>>([this] { return bring(); });
+  coming_ = task->get_future();
+  worker_.post(JobKind::kExclusive, [task] { (*task)(); });
 }
 
 Prefetcher::Brought Prefetcher::bring() const {
@@ -41,8 +50,9 @@ Prefetcher::Brought Prefetcher::bring() const {
   const std::int64_t position = source_.position();
   if (!batch || !stream_) return {.batch = std::move(batch), .position = position};
   const c10::StreamGuard on_stream(*stream_);
-  batch->images = batch->images.pin_memory().to(device_, batch->images.scalar_type(), /*non_blocking=*/true);
-  batch->labels = batch->labels.pin_memory().to(device_, batch->labels.scalar_type(), /*non_blocking=*/true);
+  for (at::Tensor* tensor : {&batch->images, &batch->labels}) {
+    *tensor = tensor->pin_memory().to(device_, tensor->scalar_type(), /*non_blocking=*/true);
+  }
   stream_->synchronize();  // this thread's time is free; the caller's next step is still running
   return {.batch = std::move(batch), .position = position};
 }

@@ -7,12 +7,13 @@
 #include <optional>
 
 #include "core/data/batches.h"
+#include "core/runtime/worker.h"
 
 namespace densenet {
 
 /// Takes batches from a source in ordinary memory, and has the next one on its way to the device while the caller works
-/// on the last: gathered on a thread of its own, copied from page-locked memory on a stream of its own. The order is
-/// the source's. Only the prefetcher may use the source while an epoch runs.
+/// on the last: gathered on a thread of its own, copied from page-locked memory, where the source leaves it there, on a
+/// stream of its own. The order is the source's. Only the prefetcher may use the source while an epoch runs.
 class Prefetcher final : public BatchSource {
  public:
   Prefetcher(BatchSource& source, c10::Device device);
@@ -42,6 +43,7 @@ class Prefetcher final : public BatchSource {
   };
 
   void start_next();
+  void wait();
   [[nodiscard]] Brought bring() const;
 
   BatchSource& source_;
@@ -49,6 +51,7 @@ class Prefetcher final : public BatchSource {
   std::optional<c10::Stream> stream_;  // of the copies; none on the CPU
   std::future<Brought> coming_;
   std::int64_t position_ = 0;
+  Worker worker_;  // one for the whole run: with each thread comes a team of libtorch's own
 };
 
 }  // namespace densenet

@@ -148,9 +148,16 @@ at::Tensor NetworkImpl::forward_modules(const at::Tensor& images, const Tap& tap
 }
 
 void NetworkImpl::train_unfrozen() {
+  const auto trains = [](const Norm& norm) { return norm.module->weight.requires_grad() || norm.adapting; };
+  // Modes are only ever set for the whole network, and here; setting them walks all of it, which a small step would
+  // feel.
+  if (is_training() &&
+      std::ranges::all_of(norms_, [&](const Norm& norm) { return norm.module->is_training() == trains(norm); })) {
+    return;
+  }
   train();
   for (const Norm& norm : norms_) {
-    if (!norm.module->weight.requires_grad() && !norm.adapting) norm.module->eval();
+    if (!trains(norm)) norm.module->eval();
   }
 }
 

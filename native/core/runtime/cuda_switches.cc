@@ -17,7 +17,7 @@ bool is_listed(std::string_view list, std::string_view name) {
 
 bool is_switched_on(std::string_view name) {
   const char* list = std::getenv("LIBTORCH_DENSENET_CUDA");  // NOLINT(concurrency-mt-unsafe): we never set it
-  return list != nullptr && is_listed(list, name);
+  return list == nullptr || is_listed(list, name);
 }
 
 }  // namespace densenet

@@ -3,6 +3,7 @@
 #include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,16 +17,9 @@ namespace densenet {
 /// is never recorded, and a loss that is not finite can still refuse the step.
 class StepGraphs {
  public:
-  /// What the passes leave besides the parameters' gradients. In memory that the next step of the same shape
-  /// overwrites.
-  struct Outputs {
-    at::Tensor loss;
-    at::Tensor logits;
-  };
-
-  /// The forward and backward pass: from inputs on the device to outputs and gradients. It must never wait for the
-  /// device, and no parameter may have a gradient when it begins.
-  using Passes = std::function<Outputs(const std::vector<at::Tensor>& inputs)>;
+  /// The forward and backward pass: from inputs on the device to gradients, and what else shall be known of the step.
+  /// It must never wait for the device, and no parameter may have a gradient when it begins.
+  using Passes = std::function<at::Tensor(const std::vector<at::Tensor>& inputs)>;
 
   StepGraphs();
   ~StepGraphs();
@@ -37,14 +31,21 @@ class StepGraphs {
   /// Whether steps on this device are recorded: on CUDA, where that was asked for and is built.
   static bool are_on(const c10::Device& device);
 
-  /// Runs the passes, or replays them. `key` holds whatever decides what they do besides the inputs' shapes and which
-  /// `parameters` learn: a number that the passes use as a number is recorded. `buffers` are what they change in place.
-  Outputs run(const std::string& key, const std::vector<at::Tensor>& inputs, const std::vector<at::Tensor>& parameters,
-              const std::vector<at::Tensor>& buffers, const at::Generator& generator, const Passes& passes);
+  /// Runs the passes, or replays them; the result is in memory that the next step of the same shape overwrites. `key`
+  /// holds whatever decides what they do besides the inputs' shapes and which `parameters` learn: a number that the
+  /// passes use as a number is recorded. `buffers` are what they change in place.
+  at::Tensor run(const std::string& key, const std::vector<at::Tensor>& inputs,
+                 const std::vector<at::Tensor>& parameters, const std::vector<at::Tensor>& buffers,
+                 const at::Generator& generator, const Passes& passes);
 
  private:
   struct Recorded;
+  /// What happens once a step cannot be recorded: it and all later ones run as they are.
+  at::Tensor give_up(const std::exception_ptr& failure, const std::vector<at::Tensor>& inputs,
+                     const std::vector<at::Tensor>& parameters, const Passes& passes);
+
   std::vector<std::unique_ptr<Recorded>> steps_;
+  bool cannot_record_ = false;
 };
 
 }  // namespace densenet

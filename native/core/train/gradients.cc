@@ -4,9 +4,13 @@
 
 namespace densenet {
 
+at::Tensor norm_on_device(const std::vector<at::Tensor>& gradients, c10::Device device) {
+  if (gradients.empty()) return at::zeros({}, at::TensorOptions().device(device));
+  return at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients)), 2);
+}
+
 double norm_of(const std::vector<at::Tensor>& gradients) {
-  if (gradients.empty()) return 0.0;
-  return at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients)), 2).item<double>();
+  return gradients.empty() ? 0.0 : norm_on_device(gradients, gradients.front().device()).item<double>();
 }
 
 void clip_norm(const std::vector<at::Tensor>& gradients, double norm, double most) {

@@ -40,13 +40,6 @@ std::uint64_t seed_of(const TrainerOptions& options) {
   return static_cast<std::uint64_t>(at::randint(INT64_MAX, {1}, at::kLong).item<std::int64_t>());
 }
 
-/// What the batches of a step come to.
-struct Learner::Sums {
-  double loss = 0.0;  // already divided by the step's weight
-  std::int64_t correct = 0;
-  std::int64_t size = 0;
-};
-
 Learner::Learner(std::shared_ptr<Model> model, const TrainerOptions& options)
     : model_(std::move(model)),
       options_(options),
@@ -54,9 +47,15 @@ Learner::Learner(std::shared_ptr<Model> model, const TrainerOptions& options)
       optimizer_(options.optimizer),
       loss_(options.loss, device_),
       average_(options.average),
-      dropout_generator_(make_generator(device_, *options.seed + 1)) {}
+      dropout_generator_(make_generator(device_, *options.seed + 1)),
+      normalization_(model_->config(), device_) {}
 
-void Learner::follow() { optimizer_.follow(model_->network()); }
+void Learner::follow() {
+  const NetworkImpl& network = model_->network();
+  optimizer_.follow(network);
+  parameters_ = network.parameters();
+  buffers_ = network.buffers();
+}
 
 NetworkImpl& Learner::prepare_network() {
   NetworkImpl& network = model_->network();
@@ -106,79 +105,77 @@ StepResult Learner::try_step(std::span<const Batch> batches, bool pooled, const 
   if (!pooled && options_.precision == Precision::kFloat32) check_memory(batches);
   // Features that were computed before leave batch norm alone.
   std::optional<StatisticsGuard> statistics;
-  if (!pooled) statistics.emplace(model_->network());
+  if (!pooled) statistics.emplace(buffers_);
   double weight = 0.0;
   for (const Batch& batch : batches) weight += loss_.weight(batch.labels, model_->config().num_classes);
-  Sums sums;
-  for (const Batch& batch : batches) add_gradients(batch, pooled, batches.size() == 1, weight, sums);
+  prepare_network();
+  at::Tensor sums;
+  std::int64_t size = 0;
+  for (const Batch& batch : batches) {
+    const at::Tensor found = batches.size() == 1 && !pooled && StepGraphs::are_on(device_)
+                                 ? replay(batch, weight)
+                                 : add_gradients(batch.images, batch.labels, pooled, weight, &batch == &batches.back());
+    if (sums.defined()) found.narrow(0, 0, 2).add_(sums);  // the last one's third number is of all batches
+    sums = found;
+    size += batch.size();
+  }
+  const at::Tensor read = sums.to(at::kCPU);
+  const auto* numbers = read.const_data_ptr<double>();
+  if (!std::isfinite(numbers[0])) refuse_loss("the loss became " + std::to_string(numbers[0]));
   const bool averaging = average_.options().kind == AverageOptions::Kind::kExponential;
   if (averaging) average_.reserve(model_->network());  // while nothing has moved
-  const bool moved = move(rates);
+  const bool moved = move(rates, scales() ? 0.0 : numbers[2]);
   if (statistics) statistics->accept();
   if (moved && averaging) average_.update(model_->network());
-  return {.loss = sums.loss, .correct = sums.correct, .size = sums.size};
+  return {.loss = numbers[0], .correct = static_cast<std::int64_t>(numbers[1]), .size = size};
 }
 
-at::Tensor Learner::input_of(const Batch& batch, bool pooled) const {
-  if (pooled) return batch.images;
-  const at::Tensor input = to_network_input(batch.images, model_->config());
+at::Tensor Learner::input_of(const at::Tensor& images, bool pooled) const {
+  if (pooled) return images;
+  const at::Tensor input = normalization_.apply(images);
   return options_.channels_last ? input.contiguous(at::MemoryFormat::ChannelsLast) : input;
 }
 
-at::Tensor Learner::forward(const at::Tensor& input, bool pooled) {
-  NetworkImpl& network = prepare_network();
-  const Autocast autocast(device_, options_.precision);
-  return pooled ? network.classify(input) : network.forward(input);
+at::Tensor Learner::add_gradients(const at::Tensor& images, const at::Tensor& labels, bool pooled, double weight,
+                                  bool last) {
+  NetworkImpl& network = model_->network();
+  const at::Tensor input = input_of(images, pooled);
+  at::Tensor logits;
+  {
+    const Autocast autocast(device_, options_.precision);
+    logits = pooled ? network.classify(input) : network.forward(input);
+  }
+  const at::Tensor loss = loss_.sum(logits, labels) / weight;
+  if (loss.requires_grad()) (scales() ? loss * scaler_.scale() : loss).backward();
+  const torch::NoGradGuard no_grad;
+  std::vector<at::Tensor> numbers{loss.detach(), loss_.count_correct(logits, labels)};
+  if (last && !scales()) numbers.push_back(norm_on_device(optimizer_.gradients(), device_));
+  for (at::Tensor& number : numbers) number = number.to(at::kDouble);
+  return at::stack(numbers);
 }
 
-void Learner::backward(const at::Tensor& loss) const {
-  const bool scaled = options_.precision == Precision::kFloat16;
-  if (loss.requires_grad()) (scaled ? loss * scaler_.scale() : loss).backward();
-}
-
-StepGraphs::Outputs Learner::replay(const at::Tensor& input, const at::Tensor& labels, double weight) {
-  const NetworkImpl& network = prepare_network();
+at::Tensor Learner::replay(const Batch& batch, double weight) {
   // Numbers that go into the passes as such.
   const std::string key =
-      network.describe_modes() + ' ' + std::to_string(weight) + ' ' + std::to_string(scaler_.scale());
-  return graphs_.run(key, {input, labels}, network.parameters(), network.buffers(), dropout_generator_,
+      model_->network().describe_modes() + ' ' + std::to_string(weight) + ' ' + std::to_string(scaler_.scale());
+  return graphs_.run(key, {batch.images, batch.labels}, parameters_, buffers_, dropout_generator_,
                      [&](const std::vector<at::Tensor>& inputs) {
-                       const at::Tensor logits = forward(inputs[0], /*pooled=*/false);
-                       const at::Tensor loss = loss_.sum(logits, inputs[1]) / weight;
-                       backward(loss);
-                       return StepGraphs::Outputs{.loss = loss.detach(), .logits = logits.detach()};
+                       return add_gradients(inputs[0], inputs[1], /*pooled=*/false, weight, /*last=*/true);
                      });
 }
 
-void Learner::add_gradients(const Batch& batch, bool pooled, bool alone, double weight, Sums& sums) {
-  const at::Tensor input = input_of(batch, pooled);
-  StepGraphs::Outputs found;
-  if (alone && !pooled && StepGraphs::are_on(device_)) {
-    found = replay(input, batch.labels, weight);
-  } else {
-    found.logits = forward(input, pooled);
-    found.loss = loss_.sum(found.logits, batch.labels) / weight;
-  }
-  const auto value = found.loss.item<double>();
-  if (!std::isfinite(value)) refuse_loss("the loss became " + std::to_string(value));
-  backward(found.loss);  // which a graph has done
-  const torch::NoGradGuard no_grad;
-  sums.loss += value;
-  sums.correct += loss_.count_correct(found.logits, batch.labels);
-  sums.size += batch.size();
-}
-
-bool Learner::move(const Rates& rates) {
+bool Learner::move(const Rates& rates, double norm) {
   const torch::NoGradGuard no_grad;
   const std::vector<at::Tensor> gradients = optimizer_.gradients();
-  const bool scaled = options_.precision == Precision::kFloat16;
   // Clipping is of the true gradients, so it comes after the scale is taken out of them, and once.
-  if (scaled && !scaler_.unscale(gradients)) {
-    scaler_.update(/*taken=*/false);
-    if (scaler_.exhausted()) refuse_loss("the gradients stay infinite at every scale");
-    return false;
+  if (scales()) {
+    if (!scaler_.unscale(gradients)) {
+      scaler_.update(/*taken=*/false);
+      if (scaler_.exhausted()) refuse_loss("the gradients stay infinite at every scale");
+      return false;
+    }
+    norm = norm_of(gradients);
   }
-  const double norm = norm_of(gradients);
   if (!std::isfinite(norm)) refuse_loss("the gradients became infinite or NaN, although the loss was finite");
   if (options_.clip_value > 0.0) clip_value(gradients, options_.clip_value);
   if (options_.clip_norm > 0.0) {
@@ -186,7 +183,7 @@ bool Learner::move(const Rates& rates) {
   }
   moving_ = true;
   optimizer_.step(rates);
-  if (scaled) scaler_.update(/*taken=*/true);
+  if (scales()) scaler_.update(/*taken=*/true);
   return true;
 }
 
@@ -194,7 +191,7 @@ void Learner::save_state(TrainingState& state) const {
   for (const StateEntry& entry : state_of(model_->network())) state.emplace(entry.name, entry.tensor);
   optimizer_.save_state(state);
   average_.save_state(state);
-  if (options_.precision == Precision::kFloat16) scaler_.save_state(state);
+  if (scales()) scaler_.save_state(state);
   state.emplace("trainer.generator.dropout", dropout_generator_.get_state());
 }
 
@@ -205,7 +202,7 @@ void Learner::load_state(const TrainingState& state) {
   for (const StateEntry& entry : entries) entry.tensor.copy_(entry_of(state, entry.name, entry.tensor.sizes()));
   optimizer_.load_state(state);
   average_.load_state(state, model_->network());
-  if (options_.precision == Precision::kFloat16) scaler_.load_state(state);
+  if (scales()) scaler_.load_state(state);
   const at::Tensor own = dropout_generator_.get_state();
   dropout_generator_.set_state(entry_of(state, "trainer.generator.dropout", own.sizes()).to(at::kCPU));
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/data/batches.h"
+#include "core/data/images.h"
 #include "core/model/model.h"
 #include "core/train/cuda_graph.h"
 #include "core/train/loss.h"
@@ -55,18 +56,18 @@ class Learner {
   void load_state(const TrainingState& state);
 
  private:
-  struct Sums;
   StepResult try_step(std::span<const Batch> batches, bool pooled, const Rates& rates);
   void check_memory(std::span<const Batch> batches);
-  /// `alone`: the step has no other batch.
-  void add_gradients(const Batch& batch, bool pooled, bool alone, double weight, Sums& sums);
-  [[nodiscard]] at::Tensor input_of(const Batch& batch, bool pooled) const;
-  at::Tensor forward(const at::Tensor& input, bool pooled);
-  void backward(const at::Tensor& loss) const;
-  /// Loss and logits of images, and the gradients, by a CUDA graph.
-  StepGraphs::Outputs replay(const at::Tensor& input, const at::Tensor& labels, double weight);
-  /// Clips the gradients and moves the weights; false where the scaler had the step left out.
-  bool move(const Rates& rates);
+  /// Adds a batch's gradients. Gives its loss and how many images were right, and with `last` the norm of all
+  /// gradients, as one double tensor on the device: whoever reads it waits for the device, which once a step is enough.
+  at::Tensor add_gradients(const at::Tensor& images, const at::Tensor& labels, bool pooled, double weight, bool last);
+  /// The same of a step's only batch, by a CUDA graph.
+  at::Tensor replay(const Batch& batch, double weight);
+  [[nodiscard]] at::Tensor input_of(const at::Tensor& images, bool pooled) const;
+  [[nodiscard]] bool scales() const { return options_.precision == Precision::kFloat16; }
+  /// Clips the gradients, whose norm this is where none is scaled, and moves the weights; false where the scaler had
+  /// the step left out.
+  bool move(const Rates& rates, double norm);
 
   std::shared_ptr<Model> model_;
   TrainerOptions options_;
@@ -77,6 +78,9 @@ class Learner {
   GradientScaler scaler_;
   at::Generator dropout_generator_;  // on the device
   StepGraphs graphs_;
+  std::vector<at::Tensor> parameters_;  // the network's, and what its forward pass changes: walking it takes long
+  std::vector<at::Tensor> buffers_;
+  Normalization normalization_;
   bool moving_ = false;                // whether the step has begun to move weights
   std::vector<std::int64_t> fitting_;  // the images that memory was last seen to be there for
 };

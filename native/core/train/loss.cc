@@ -64,10 +64,10 @@ double Loss::weight(const at::Tensor& labels, std::int64_t classes) const {
   return by_class ? weight_.index_select(0, labels).sum().item<double>() : images;
 }
 
-std::int64_t Loss::count_correct(const at::Tensor& logits, const at::Tensor& labels) const {
-  if (options_.binary()) return logits.gt(0).eq(labels.gt(0.5)).all(1).sum().item<std::int64_t>();
+at::Tensor Loss::count_correct(const at::Tensor& logits, const at::Tensor& labels) const {
+  if (options_.binary()) return logits.gt(0).eq(labels.gt(0.5)).all(1).sum();
   const at::Tensor wanted = labels.dim() == 2 ? labels.argmax(1) : labels;
-  return logits.argmax(1).eq(wanted).sum().item<std::int64_t>();
+  return logits.argmax(1).eq(wanted).sum();
 }
 
 }  // namespace densenet

@@ -19,8 +19,9 @@ class Loss {
   /// classes.
   [[nodiscard]] double weight(const at::Tensor& labels, std::int64_t classes) const;
 
-  /// Images that are right: whose most probable class is the labels', or all of whose labels are.
-  [[nodiscard]] std::int64_t count_correct(const at::Tensor& logits, const at::Tensor& labels) const;
+  /// How many images are right: whose most probable class is the labels', or all of whose labels are. An int64 on the
+  /// logits' device, since whoever reads it waits for the device.
+  [[nodiscard]] at::Tensor count_correct(const at::Tensor& logits, const at::Tensor& labels) const;
 
  private:
   [[nodiscard]] at::Tensor focal(const at::Tensor& logits, const at::Tensor& labels) const;

@@ -34,7 +34,8 @@ RunData::RunData(const Dataset& dataset, std::int64_t batch_size, std::int64_t s
     images_ = std::make_unique<FeedBatches>(dataset.feed, labels_, batch_size, smallest, device, patience);
   } else if (device.is_cuda() && is_switched_on("prefetch")) {
     const c10::Device host(c10::kCPU);
-    ahead_of_ = std::make_unique<TensorBatches>(view_of(dataset.images), labels_, batch_size, smallest, host);
+    ahead_of_ = std::make_unique<TensorBatches>(view_of(dataset.images), labels_, batch_size, smallest, host,
+                                                /*locked=*/true);
     images_ = std::make_unique<Prefetcher>(*ahead_of_, device);
   } else {
     images_ = std::make_unique<TensorBatches>(view_of(dataset.images), labels_, batch_size, smallest, device);

@@ -5,13 +5,11 @@
 
 #include <cstdint>
 
-#include "core/model/network.h"
-
 namespace densenet {
 
-StatisticsGuard::StatisticsGuard(const NetworkImpl& network) {
+StatisticsGuard::StatisticsGuard(const std::vector<at::Tensor>& buffers) {
   const torch::NoGradGuard no_grad;
-  for (const at::Tensor& buffer : network.buffers()) {
+  for (const at::Tensor& buffer : buffers) {
     (buffer.is_floating_point() ? means_and_variances_ : counters_).buffers.push_back(buffer.view({-1}));
   }
   for (Kept* kept : {&means_and_variances_, &counters_}) {

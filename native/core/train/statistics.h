@@ -6,13 +6,11 @@
 
 namespace densenet {
 
-class NetworkImpl;
-
 /// Batch norm's statistics as they were before a step. A step that fails gets them back: forward has moved them by
 /// then, and one NaN in them would stay in every later prediction.
 class StatisticsGuard {
  public:
-  explicit StatisticsGuard(const NetworkImpl& network);
+  explicit StatisticsGuard(const std::vector<at::Tensor>& buffers);
   ~StatisticsGuard();  // puts them back, unless the step was accepted
   StatisticsGuard(const StatisticsGuard&) = delete;
   StatisticsGuard& operator=(const StatisticsGuard&) = delete;

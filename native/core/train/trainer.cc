@@ -55,6 +55,8 @@ Trainer::Trainer(std::shared_ptr<Model> model, const TrainerOptions& options)
 
 Trainer::~Trainer() = default;
 
+void Trainer::release() noexcept { state_.reset(); }
+
 StepResult Trainer::step(const HostTensor& images, const HostTensor& labels) {
   Learner& learner = state_->learner;
   const Model& model = learner.model();

@@ -55,6 +55,9 @@ class Trainer {
   /// Writes a file of the model's pieces with the averaged weights, or the model's own where there are none.
   void save_weights(const std::string& path, std::span<const FilePiece> pieces);
 
+  /// Gives the memory back, with the model's. It takes no call afterwards.
+  void release() noexcept;
+
   /// Puts the averaged weights into the model, if there are any. Returns whether there were.
   bool adopt_average();
 

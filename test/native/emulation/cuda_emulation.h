@@ -2,8 +2,7 @@
 
 /// What native/cuda/device.cuh gives the kernels on a GPU, for the host: blocks run one after the other, the threads of
 /// a block as fibers that a barrier makes wait. A thread runs on to its next barrier before another has its turn, in an
-/// order that a test may turn round: a kernel whose result depends on that order lacks a barrier. Copies that a thread
-/// started are made only when it waits for them, so a wait that is missing shows too.
+/// order that a test may turn round: a kernel whose result depends on that order lacks a barrier.
 
 #include <c10/util/BFloat16.h>
 #include <c10/util/Half.h>
@@ -20,6 +19,7 @@
 #define __launch_bounds__(threads)
 #define __shared__ static  // blocks run one at a time
 #define DENSENET_UNROLL
+#define DENSENET_UNROLL_BY(count)
 
 struct dim3 {
   unsigned x = 1;
@@ -36,16 +36,8 @@ dim3& thread_index();
 dim3& block_index();
 dim3& block_size();
 
-/// Waits until all threads of the block, or of the warp, are here.
+/// Waits until all threads of the block are here.
 void wait_for_block();
-void wait_for_warp();
-
-/// Memory that the lanes of the running warp share, 128 bytes a lane.
-unsigned char* warp_memory(int lane);
-int own_lane();
-
-void copy_later(void* target, const void* source);
-void make_copies();
 
 /// Runs all blocks of a kernel.
 void run_blocks(dim3 grid, dim3 block, const std::function<void()>& kernel);
@@ -91,19 +83,6 @@ inline BFloat16 from_float<BFloat16>(float value) {
 template <>
 inline Half from_float<Half>(float value) {
   return {c10::Half(value).x};
-}
-
-inline void copy_async(void* shared, const void* global) { emulation::copy_later(shared, global); }
-inline void wait_for_copies() { emulation::make_copies(); }
-
-void load_matrices(uint32_t (&registers)[4], const void* row);
-
-/// `value` turns 16 bits into a float.
-void multiply_add(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, float (*value)(uint16_t));
-
-template <class T>
-void multiply_add(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-  multiply_add(c, a, b0, b1, [](uint16_t bits) { return to_float(T{bits}); });
 }
 
 }  // namespace densenet::cuda

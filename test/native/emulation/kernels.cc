@@ -1,7 +1,6 @@
 /// The CUDA kernels, compiled for the host.
 
 #include "norm.cu"
-#include "product.cu"
 #include "statistics.cu"
 #include "table.cu"
 #include "vectors.cu"

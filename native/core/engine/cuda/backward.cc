@@ -57,12 +57,8 @@ class Backward {
   }
 
   void bottleneck(const LayerParts& layer, DeviceTrace::Layer& kept, std::vector<at::Tensor>& gradients) {
-    at::Tensor y = kept.y;
-    if (!y.defined()) {
-      if (!y_.defined() || y_.size(1) != layer.width()) y_ = make_matrix(rows_, layer.width(), options_);
-      y = y_;
-      pointwise_forward(trace_, layer, kept, y, nullptr);
-    }
+    const at::Tensor y =
+        kept.y.defined() ? kept.y : pointwise_forward(trace_, layer, kept, Moments(layer.width(), options_));
     auto [dy, weight2] = spatial(layer.conv2, y, kept.norm2, kept);
     const at::Tensor sums = kernels_.norm_relu_backward(dy, y, kept.norm2, kept.moments.mean, dy, false);
     const Correction inner(layer.width(), options_);
@@ -70,15 +66,14 @@ class Backward {
     kernels_.correct(dy, y, inner, kept.moments.mean, kept.inner_mask, dy);
 
     const at::Tensor x = trace_.read_by(kept);
-    const at::Tensor passing = scratch(kept.in);
+    const at::Tensor z = make_matrix(rows_, kept.in, options_);
+    const bool wanted = layer.conv1.requires_grad();
+    if (wanted) kernels_.norm_relu(x, kept.norm1, z);
+    const auto found =
+        pointwise_backward(dy, z, trace_.pixels, pointwise_weight(layer.conv1, dy.scalar_type()), wanted);
+    put(gradients, through_norm1(layer, kept, found.z));
     at::Tensor weight1;
-    if (layer.conv1.requires_grad()) {
-      kernels_.norm_relu(x, kept.norm1, passing);
-      weight1 = at::mm(dy.t(), passing).to(layer.conv1.scalar_type()).view_as(layer.conv1);
-    }
-    at::Tensor result = passing;
-    at::mm_out(result, dy, pointwise_weight(layer.conv1, dy.scalar_type()));
-    put(gradients, through_norm1(layer, kept, passing));
+    if (wanted) weight1 = found.weight.to(layer.conv1.scalar_type()).view_as(layer.conv1);
     gradients.push_back(std::move(weight1));
     put(gradients, std::move(norm2));
     gradients.push_back(std::move(weight2));
@@ -122,12 +117,6 @@ class Backward {
     return result;
   }
 
-  /// Memory for a matrix as wide as a layer's input, one for all layers.
-  at::Tensor scratch(std::int64_t channels) {
-    if (!passing_.defined()) passing_ = make_matrix(rows_, trace_.channels, options_);
-    return passing_.narrow(1, 0, channels);
-  }
-
   DeviceTrace& trace_;
   const Kernels& kernels_;
   std::int64_t rows_;
@@ -135,8 +124,6 @@ class Backward {
   at::TensorOptions options_;
   at::Tensor gradient_;  // Σ γ_l·r·dy_l of the layers seen so far
   Correction correction_;
-  at::Tensor passing_;
-  at::Tensor y_;
   std::vector<at::Tensor> tail_;
 };
 

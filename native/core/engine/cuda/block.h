@@ -42,8 +42,8 @@ at::Tensor run_block_forward(std::shared_ptr<const Kernels> kernels, const Block
                              Keep keep, DeviceTrace& trace);
 BlockGradients run_block_backward(DeviceTrace& trace, const at::Tensor& output_gradient, bool input_wanted);
 
-/// conv1 of a layer into `y`, from what is kept of it.
-void pointwise_forward(const DeviceTrace& trace, const LayerParts& layer, const DeviceTrace::Layer& kept,
-                       const at::Tensor& y, const Moments* into);
+/// conv1 of a layer from what is kept of it, and the statistics of what it gives.
+at::Tensor pointwise_forward(const DeviceTrace& trace, const LayerParts& layer, const DeviceTrace::Layer& kept,
+                             const Moments& into);
 
 }  // namespace densenet::engine::cuda

@@ -52,13 +52,9 @@ at::Tensor DeviceEvaluation::run(const Kernels& kernels, const BlockParts& parts
   x.narrow(1, 0, channels).copy_(to_matrix(input));
   for (const Layer& layer : layers_) {
     const at::Tensor read = x.narrow(1, 0, channels);
-    const std::int64_t width = layer.conv1.defined() ? layer.conv1.size(0) : channels;
-    const at::Tensor z = at::empty({pixels.count(), width}, input.options());
-    if (layer.conv1.defined()) {
-      kernels.product(read, layer.norm1, layer.conv1, layer.bias, {}, z, nullptr);
-    } else {
-      kernels.norm_relu(read, layer.norm1, z);
-    }
+    at::Tensor z = make_matrix(pixels.count(), channels, input.options());
+    kernels.norm_relu(read, layer.norm1, z);
+    if (layer.conv1.defined()) z = pointwise(z, pixels, layer.conv1).add_(layer.bias).relu_();
     const std::int64_t growth = layer.conv2.size(0);
     x.narrow(1, channels, growth).copy_(convolve(z, pixels, layer.conv2));
     channels += growth;

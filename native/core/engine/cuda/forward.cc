@@ -48,17 +48,14 @@ class Forward {
  private:
   /// BN-ReLU-conv1×1-BN-ReLU-conv3×3, after the first norm's vectors are there.
   void bottleneck(const LayerParts& layer, DeviceTrace::Layer& kept) {
-    if (keep_ == Keep::kAll || !y_.defined() || y_.size(1) != layer.width()) {
-      y_ = make_matrix(trace_.pixels.count(), layer.width(), options_);
-    }
     if (parts_.drops() && parts_.drop_inside) {
       kept.inner_mask = draw_mask(*parts_.dropout, trace_.pixels, layer.width(), options_);
     }
     kept.moments = Moments(layer.width(), options_);
-    pointwise_forward(trace_, layer, kept, y_, &kept.moments);
+    const at::Tensor y = pointwise_forward(trace_, layer, kept, kept.moments);
     kept.norm2 = kernels_.prepare_norm(layer.norm2, kept.moments, trace_.pixels.count());
-    if (keep_ == Keep::kAll) kept.y = y_;
-    spatial(layer.conv2, y_, kept.norm2, kept);
+    if (keep_ == Keep::kAll) kept.y = y;
+    spatial(layer.conv2, y, kept.norm2, kept);
   }
 
   /// ReLU and the 3×3 convolution, into the layer's own channels of the buffer.
@@ -76,7 +73,6 @@ class Forward {
   DeviceTrace& trace_;
   const Kernels& kernels_;
   at::TensorOptions options_;
-  at::Tensor y_;
 };
 
 }  // namespace
@@ -92,10 +88,14 @@ Moments Moments::part(std::int64_t first, std::int64_t channels) const {
   return part;
 }
 
-void pointwise_forward(const DeviceTrace& trace, const LayerParts& layer, const DeviceTrace::Layer& kept,
-                       const at::Tensor& y, const Moments* into) {
-  trace.kernels->product(trace.read_by(kept), kept.norm1, pointwise_weight(layer.conv1, y.scalar_type()), {},
-                         kept.inner_mask, y, into);
+at::Tensor pointwise_forward(const DeviceTrace& trace, const LayerParts& layer, const DeviceTrace::Layer& kept,
+                             const Moments& into) {
+  const at::Tensor x = trace.read_by(kept);
+  const at::Tensor z = make_matrix(x.size(0), x.size(1), x.options());
+  trace.kernels->norm_relu(x, kept.norm1, z);
+  at::Tensor y = pointwise(z, trace.pixels, pointwise_weight(layer.conv1, z.scalar_type()));
+  trace.kernels->append(y, kept.inner_mask, y, into);
+  return y;
 }
 
 at::Tensor run_block_forward(std::shared_ptr<const Kernels> kernels, const BlockParts& parts, const at::Tensor& input,

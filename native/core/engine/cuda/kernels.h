@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "core/engine/geometry.h"
 #include "core/engine/parts.h"
 #include "core/engine/passes.h"
 
@@ -56,16 +57,25 @@ class Kernels {
   Kernels(Kernels&&) = delete;
   Kernels& operator=(Kernels&&) = delete;
 
-  /// Writes `x`, with dropout's mask where there is one, to `out`, and measures what was written.
+  /// Writes `x`, with dropout's mask where there is one, to `out`, which may be `x`, and measures what was written.
   virtual void append(const at::Tensor& x, const DropMask& mask, const at::Tensor& out, const Moments& into) const = 0;
 
   /// out = max(0, scale·x + shift)
   virtual void norm_relu(const at::Tensor& x, const NormVectors& norm, const at::Tensor& out) const = 0;
 
+  /// The same, and of that the mean of each 2 × 2 pixels; a last odd row or column is left out.
+  virtual void norm_relu_pool(const at::Tensor& x, const NormVectors& norm, const Pixels& pixels,
+                              const at::Tensor& out) const = 0;
+
   /// With g = dy where the norm's output is above 0: gradient (+)= scale·g. The sums Σ g and Σ g·(x − mean) come back,
   /// for `finish_norm` only. `gradient` may be `dy`.
   virtual at::Tensor norm_relu_backward(const at::Tensor& dy, const at::Tensor& x, const NormVectors& norm,
                                         const at::Tensor& mean, const at::Tensor& gradient, bool accumulate) const = 0;
+
+  /// The same for the gradient of `norm_relu_pool`. `gradient` is written.
+  virtual at::Tensor norm_relu_pool_backward(const at::Tensor& dy, const at::Tensor& x, const NormVectors& norm,
+                                             const at::Tensor& mean, const Pixels& pixels,
+                                             const at::Tensor& gradient) const = 0;
 
   /// out = gradient + p + q·(x − mean), with dropout's mask where there is one. `out` may be `gradient`.
   virtual void correct(const at::Tensor& gradient, const at::Tensor& x, const Correction& correction,
@@ -79,11 +89,6 @@ class Kernels {
   /// Takes what a batch norm subtracts off the correction, and gives its own gradients.
   virtual VectorGradients finish_norm(const NormParts& norm, const Moments& moments, const at::Tensor& sums,
                                       std::int64_t rows, const Correction& correction) const = 0;
-
-  /// out = max(0, scale·x + shift) · weightᵀ, with dropout's mask where there is one; the statistics of what was
-  /// written go into `into`, where given. With `bias`: out = max(0, out + bias).
-  virtual void product(const at::Tensor& x, const NormVectors& norm, const at::Tensor& weight, const at::Tensor& bias,
-                       const DropMask& mask, const at::Tensor& out, const Moments* into) const = 0;
 };
 
 /// The type of what is kept a channel beside a block of this type.

@@ -72,6 +72,16 @@ void LibraryKernels::append(const at::Tensor& x, const DropMask& mask, const at:
 }
 
 void LibraryKernels::norm_relu(const at::Tensor& x, const NormVectors& norm, const at::Tensor& out) const {
+  run_norm_relu(x, norm, nullptr, out);
+}
+
+void LibraryKernels::norm_relu_pool(const at::Tensor& x, const NormVectors& norm, const Pixels& pixels,
+                                    const at::Tensor& out) const {
+  run_norm_relu(x, norm, &pixels, out);
+}
+
+void LibraryKernels::run_norm_relu(const at::Tensor& x, const NormVectors& norm, const Pixels* pooled,
+                                   const at::Tensor& out) const {
   const DensenetNormRelu task{.type = type_of(x),
                               .x = x.const_data_ptr(),
                               .ldx = x.stride(0),
@@ -80,13 +90,27 @@ void LibraryKernels::norm_relu(const at::Tensor& x, const NormVectors& norm, con
                               .scale = floats(norm.scale),
                               .shift = floats(norm.shift),
                               .out = out.mutable_data_ptr(),
-                              .ldo = out.stride(0)};
+                              .ldo = out.stride(0),
+                              .height = pooled == nullptr ? 0 : pooled->height,
+                              .width = pooled == nullptr ? 0 : pooled->width};
   check(table_.norm_relu(&task, stream_of(x)), "norm_relu");
 }
 
 at::Tensor LibraryKernels::norm_relu_backward(const at::Tensor& dy, const at::Tensor& x, const NormVectors& norm,
                                               const at::Tensor& mean, const at::Tensor& gradient,
                                               bool accumulate) const {
+  return run_backward(dy, x, norm, mean, nullptr, gradient, accumulate);
+}
+
+at::Tensor LibraryKernels::norm_relu_pool_backward(const at::Tensor& dy, const at::Tensor& x, const NormVectors& norm,
+                                                   const at::Tensor& mean, const Pixels& pixels,
+                                                   const at::Tensor& gradient) const {
+  return run_backward(dy, x, norm, mean, &pixels, gradient, /*accumulate=*/false);
+}
+
+at::Tensor LibraryKernels::run_backward(const at::Tensor& dy, const at::Tensor& x, const NormVectors& norm,
+                                        const at::Tensor& mean, const Pixels* pooled, const at::Tensor& gradient,
+                                        bool accumulate) const {
   const at::Tensor partial = scratch(table_.sums_scratch(x.size(0), x.size(1)), x);
   const DensenetNormReluBackward task{.type = type_of(x),
                                       .dy = dy.const_data_ptr(),
@@ -101,7 +125,9 @@ at::Tensor LibraryKernels::norm_relu_backward(const at::Tensor& dy, const at::Te
                                       .gradient = gradient.mutable_data_ptr(),
                                       .ldg = gradient.stride(0),
                                       .accumulate = accumulate ? 1 : 0,
-                                      .partial = floats(partial)};
+                                      .partial = floats(partial),
+                                      .height = pooled == nullptr ? 0 : pooled->height,
+                                      .width = pooled == nullptr ? 0 : pooled->width};
   check(table_.norm_relu_backward(&task, stream_of(x)), "norm_relu_backward");
   return partial;
 }
@@ -170,31 +196,6 @@ VectorGradients LibraryKernels::finish_norm(const NormParts& norm, const Moments
                                 .accumulate = 1};
   check(table_.finish_norm(&task, stream_of(sums)), "finish_norm");
   return gradients;
-}
-
-void LibraryKernels::product(const at::Tensor& x, const NormVectors& norm, const at::Tensor& weight,
-                             const at::Tensor& bias, const DropMask& mask, const at::Tensor& out,
-                             const Moments* into) const {
-  const at::Tensor partial =
-      into == nullptr ? at::Tensor() : scratch(table_.product_scratch(x.size(0), weight.size(0)), x);
-  const DensenetProduct task{.type = type_of(x),
-                             .x = x.const_data_ptr(),
-                             .ldx = x.stride(0),
-                             .rows = x.size(0),
-                             .depth = x.size(1),
-                             .scale = floats(norm.scale),
-                             .shift = floats(norm.shift),
-                             .weight = weight.const_data_ptr(),
-                             .columns = weight.size(0),
-                             .out = out.mutable_data_ptr(),
-                             .ldo = out.stride(0),
-                             .bias = floats(bias),
-                             .keep = kept(mask),
-                             .keep_scale = static_cast<float>(mask.scale),
-                             .partial = floats(partial),
-                             .mean = into == nullptr ? nullptr : floats(into->mean),
-                             .variance = into == nullptr ? nullptr : floats(into->variance)};
-  check(table_.product(&task, stream_of(x)), "product");
 }
 
 namespace {

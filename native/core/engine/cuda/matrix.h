@@ -19,6 +19,17 @@ at::Tensor to_images(const at::Tensor& matrix, const Pixels& pixels);
 at::Tensor pointwise_weight(const at::Tensor& weight, at::ScalarType type);
 at::Tensor spatial_weight(const at::Tensor& weight, at::ScalarType type);
 
+/// The 1×1 convolution of pixels by channels, `weight` out × in. The result is packed.
+at::Tensor pointwise(const at::Tensor& z, const Pixels& pixels, const at::Tensor& weight);
+
+/// Its gradients, that of the weight where wanted. It uses up `z`.
+struct PointwiseGradients {
+  at::Tensor z;
+  at::Tensor weight;
+};
+PointwiseGradients pointwise_backward(const at::Tensor& dy, const at::Tensor& z, const Pixels& pixels,
+                                      const at::Tensor& weight, bool weight_wanted);
+
 /// The 3×3 convolution of pixels by channels, by ATen (on CUDA, cuDNN).
 at::Tensor convolve(const at::Tensor& x, const Pixels& pixels, const at::Tensor& weight);
 
