@@ -7,15 +7,12 @@
  * fault too. Jazzer.js is fetched from npm into the user's cache when it is first needed, since it is large.
  */
 
-const { existsSync } = require('node:fs');
 const { mkdir, writeFile } = require('node:fs/promises');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 const { runCommand } = require('../lib/runtime/fetch');
-const { cacheFolder } = require('../lib/runtime/locate');
-const { must } = require('./commands');
 const { runScript, step } = require('./report');
-const { root, setup } = require('./setup');
+const { installTool, root, setup } = require('./setup');
 
 const jazzer = '@jazzer.js/core@4.0.0';
 
@@ -27,23 +24,7 @@ const LARGEST = 16_384;
 
 /** Jazzer's command line. @returns {Promise<string>} */
 async function findJazzer() {
-  const folder = path.join(cacheFolder(), 'tools', `jazzer-${jazzer.split('@').at(-1)}`);
-  const cli = path.join(folder, 'node_modules', '@jazzer.js', 'core', 'dist', 'cli.js');
-  if (!existsSync(cli)) {
-    await mkdir(folder, { recursive: true });
-    await step(jazzer, () =>
-      must('npm', [
-        'install',
-        '--prefix',
-        folder,
-        '--ignore-scripts',
-        '--no-audit',
-        '--no-fund',
-        '--save-exact',
-        jazzer,
-      ]),
-    );
-  }
+  const cli = path.join(await installTool([jazzer]), 'node_modules', '@jazzer.js', 'core', 'dist', 'cli.js');
   const { code, output } = await runCommand(process.execPath, [cli, '--help'], process.env);
   if (code === 0) return cli;
   throw new Error(`${jazzer} does not run here; its Linux build needs glibc 2.38.\n${output.slice(-1500)}`);

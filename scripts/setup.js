@@ -96,13 +96,23 @@ async function installBuildPackages() {
   if (existsSync(path.join(root, 'node_modules', 'cmake-js'))) return root;
   const { devDependencies } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
   const wanted = ['cmake-js', 'node-addon-api'].map((name) => `${name}@${devDependencies[name]}`);
-  const folder = path.join(cacheFolder(), 'tools', wanted.join('+'));
+  return installTool(wanted);
+}
+
+/**
+ * npm packages that only some need, kept in the user's cache. Their install scripts do not run.
+ *
+ * @param {string[]} wanted With their versions.
+ * @returns {Promise<string>} A folder that they can be required from.
+ */
+async function installTool(wanted) {
+  const folder = path.join(cacheFolder(), 'tools', wanted.join('+').replaceAll('/', '-'));
   const stamp = path.join(folder, 'complete');
   if (existsSync(stamp)) return folder;
   await step(`npm install ${wanted.join(' ')}`, async () => {
     await makeCacheFolder(folder);
     await writeFile(path.join(folder, 'package.json'), '{ "private": true }\n');
-    const args = ['install', '--no-audit', '--no-fund', '--save-exact', ...wanted];
+    const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--save-exact', ...wanted];
     const { code, output } = await runNpm(args, folder);
     if (code !== 0) throw new Error(`npm install failed:\n${output.slice(-3000)}`);
     await writeFile(stamp, '');
@@ -204,6 +214,6 @@ function runInherited(args, stdout = 'inherit') {
   });
 }
 
-module.exports = { buildAll, findFitting, root, runInherited, runNpm, setup };
+module.exports = { buildAll, findFitting, installTool, root, runInherited, runNpm, setup };
 
 if (require.main === module) runScript(setup);

@@ -4,7 +4,7 @@
  * `npm run coverage [-- TESTS] [--full] [--html FOLDER]`, or `npm test -- --coverage`: runs the tests, or some of them, and
  * tells what share of lines and branches of lib/ they went through, the programs that they start included, and which ten
  * files have most left. `--full` lists every file, `--html FOLDER` writes pages that show each line.
- * `npm run coverage -- native` does the same for C++ (native.js).
+ * `npm run coverage -- native` does the same for C++ (native.js). scripts/test.js calls it once all is set up.
  */
 
 const { existsSync } = require('node:fs');
@@ -16,8 +16,7 @@ const { createCoverageMap } = require('istanbul-lib-coverage');
 const { createContext } = require('istanbul-lib-report');
 const { createSourceMapStore } = require('istanbul-lib-source-maps');
 const reports = require('istanbul-reports');
-const { runScript } = require('../report');
-const { root, setup } = require('../setup');
+const { root } = require('../setup');
 const { runTests } = require('../test');
 
 /** How many files are named. */
@@ -74,7 +73,6 @@ async function coverage(args) {
     allowPositionals: true,
     options: { full: { type: 'boolean', default: false }, html: { type: 'string' } },
   });
-  await setup();
   const folder = await mkdtemp(path.join(os.tmpdir(), 'densenet-coverage-'));
   try {
     process.env['DENSENET_COVERAGE'] = folder;
@@ -100,5 +98,3 @@ async function coverage(args) {
 }
 
 module.exports = { coverage };
-
-if (require.main === module) runScript(() => coverage(process.argv.slice(2)));
