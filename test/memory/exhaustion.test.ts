@@ -2,10 +2,13 @@ import { exhaust, exhaustions, hasLimits } from '../soak/memory';
 
 const limited = hasLimits();
 
+/** Where every kernel is kept, V8 may end the process itself: that one is tried by `npm run soak -- memory` alone. */
+const sure = exhaustions.filter(({ keepsKernels }) => keepsKernels !== true);
+
 (limited ? describe : describe.skip)(
   `a process that is limited in its memory${limited ? '' : ' (skipped: this system has no prlimit)'}`,
   () => {
-    it.each(exhaustions.map((one) => [one.name, one] as const))(
+    it.each(sure.map((one) => [one.name, one] as const))(
       '%s, is told a batch that fits, and goes on as if nothing had been',
       async (_, exhaustion) => expect(await exhaust(exhaustion, 5)).toEqual([]),
       300_000,
