@@ -1,8 +1,10 @@
 #include "binding/convert.h"
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <map>
+#include <new>
 #include <utility>
 
 #include "binding/fields.h"
@@ -198,8 +200,24 @@ Napi::Array to_js(Napi::Env env, const std::vector<double>& values) {
   return array;
 }
 
+namespace {
+
+/// V8 ends the process where it gets no memory for a buffer. It asks malloc, so that is asked first whether it has as
+/// much, and some for what V8 does besides.
+void require_memory(std::size_t bytes) {
+  constexpr std::size_t kLittle = std::size_t{16} << 10U;
+  constexpr std::size_t kSpare = std::size_t{8} << 20U;
+  if (bytes < kLittle) return;
+  void* volatile room = std::malloc(bytes + kSpare);  // NOLINT: volatile, or the compiler leaves both calls out
+  if (room == nullptr) throw std::bad_alloc();
+  std::free(room);  // NOLINT
+}
+
+}  // namespace
+
 Napi::Object to_js(Napi::Env env, const HostTensor& tensor) {
   // A copy into JavaScript's own memory: Electron allows no buffer outside of it.
+  require_memory(tensor.bytes);
   Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, tensor.bytes);
   if (tensor.bytes > 0) std::memcpy(buffer.Data(), tensor.data.get(), tensor.bytes);
   napi_value array = nullptr;

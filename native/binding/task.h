@@ -65,8 +65,10 @@ Napi::Value run_task(Napi::Env env, Worker& worker, JobKind kind, Work work, Con
       }
       try {
         deferred.Resolve(convert(js, *outcome->result));
-      } catch (const Napi::Error& error) {  // such as no memory for the result
+      } catch (const Napi::Error& error) {
         deferred.Reject(error.Value());
+      } catch (...) {  // such as no memory for the result
+        deferred.Reject(to_js_error(js, describe_failure(std::current_exception())));
       }
     });
   });

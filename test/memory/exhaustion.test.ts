@@ -1,3 +1,5 @@
+import path from 'node:path';
+import { runNode } from '../child';
 import { exhaust, exhaustions, hasLimits } from '../soak/memory';
 
 const limited = hasLimits();
@@ -13,5 +15,13 @@ const sure = exhaustions.filter(({ keepsKernels }) => keepsKernels !== true);
       async (_, exhaustion) => expect(await exhaust(exhaustion, 5)).toEqual([]),
       300_000,
     );
+
+    it('whose results leave no memory for another is told so, and goes on once they are let go', async () => {
+      const { code, signal, stdout, stderr } = await runNode(['--expose-gc', path.join(__dirname, 'hoard.js')]);
+      if (code !== 0) throw new Error(`the process ended with ${code ?? signal}: ${stderr}`);
+      const { before, ...after } = JSON.parse(stdout) as { before: number; code: string; works: boolean };
+      expect(before).toBeGreaterThanOrEqual(1);
+      expect(after).toEqual({ code: 'ERR_OUT_OF_MEMORY', works: true });
+    });
   },
 );

@@ -64,7 +64,7 @@ const network: CreateOptions = { growthRate: 12, blockConfig: [6, 6], stem: 'cif
  * Here, where each round has a batch of its own, they would soon be all the memory that there is: then nothing but a batch
  * that was seen before has a chance, and no advice is to be had. So but for one check it keeps few.
  */
-const few = { ONEDNN_PRIMITIVE_CACHE_CAPACITY: '16' };
+const few = { ONEDNN_PRIMITIVE_CACHE_CAPACITY: '4' };
 
 /** Whether this system can limit a process. */
 export function hasLimits(): boolean {

@@ -146,7 +146,8 @@ std::vector<FeaturesImpl::PartWay> FeaturesImpl::training_ways() const {
   if (norm0_) {
     const bool mixed = stem_is_mixed(flows);
     flows = flows || std::ranges::any_of(norm0_->parameters(), learns);
-    ways.insert(ways.end(), 2, {.run = either(!mixed), .learns = flows});
+    const PartRun run = conv0_->weight.is_cpu() ? either(!mixed) : PartRun::kDevice;
+    ways.insert(ways.end(), 2, {.run = run, .learns = flows});
   }
   for (std::size_t index = 0; index < blocks_.size(); ++index) {
     const bool last = index == transitions_.size();
