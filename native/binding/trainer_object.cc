@@ -39,6 +39,16 @@ TrainerObject::TrainerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
   model.release_with(trainer_);
 }
 
+TrainerObject::~TrainerObject() {
+  if (!trainer_) return;
+  // Not here, on JavaScript's thread: the memory of a device takes long to give back.
+  try {
+    worker_->post(JobKind::kExclusive, [trainer = std::move(trainer_)] {});
+  } catch (const std::exception&) {
+    // No memory for the job: then it goes here after all.
+  }
+}
+
 Napi::Value TrainerObject::step(const Napi::CallbackInfo& info) {
   return run_task(
       info.Env(), *worker_, JobKind::kExclusive,

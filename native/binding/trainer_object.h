@@ -16,6 +16,11 @@ class TrainerObject final : public Napi::ObjectWrap<TrainerObject> {
 
   /// new NativeTrainer(model, options)
   explicit TrainerObject(const Napi::CallbackInfo& info);
+  ~TrainerObject() override;
+  TrainerObject(const TrainerObject&) = delete;
+  TrainerObject& operator=(const TrainerObject&) = delete;
+  TrainerObject(TrainerObject&&) = delete;
+  TrainerObject& operator=(TrainerObject&&) = delete;
 
  private:
   Napi::Value step(const Napi::CallbackInfo& info);
