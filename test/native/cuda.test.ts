@@ -7,7 +7,8 @@ import { failedChecks } from './program';
 describe('the CUDA engine without a GPU', () => {
   const failed = failedChecks('cuda_test', 900_000);
 
-  it.each(['append', 'correct', 'norm_relu', 'norm_relu_backward', 'prepare_norm', 'product'])(
+  const kernels = ['append', 'correct', 'norm_relu', 'norm_relu_backward', 'prepare_norm'];
+  it.each([...kernels, 'norm_relu_pool', 'norm_relu_pool_backward'])(
     'computes in the kernel %s what plain ATen does, in float, bfloat16 and half',
     (kernel) => {
       for (const type of ['Float', 'BFloat16', 'Half'])

@@ -1,7 +1,5 @@
 #include "core/train/metrics.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 
 namespace densenet {
@@ -15,10 +13,6 @@ void MetricsSum::add(double mean_loss, std::int64_t correct, std::int64_t size) 
 Metrics MetricsSum::result() const {
   const auto size = static_cast<double>(std::max<std::int64_t>(size_, 1));
   return {.loss = loss_ / size, .top1 = static_cast<double>(correct_) / size, .size = size_};
-}
-
-std::int64_t count_correct(const at::Tensor& logits, const at::Tensor& labels) {
-  return logits.argmax(1).eq(labels).sum().item<std::int64_t>();
 }
 
 }  // namespace densenet

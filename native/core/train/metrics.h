@@ -1,7 +1,5 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 
 namespace densenet {
@@ -13,7 +11,7 @@ struct Metrics {
   std::int64_t size = 0;
 };
 
-/// Adds up batches' results, on the device, and gives the metrics at the end.
+/// Adds up batches' results, and gives the metrics at the end.
 class MetricsSum {
  public:
   void add(double mean_loss, std::int64_t correct, std::int64_t size);
@@ -24,8 +22,5 @@ class MetricsSum {
   std::int64_t correct_ = 0;
   std::int64_t size_ = 0;
 };
-
-/// Images whose most probable class is the true one.
-std::int64_t count_correct(const at::Tensor& logits, const at::Tensor& labels);
 
 }  // namespace densenet
