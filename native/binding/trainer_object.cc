@@ -45,7 +45,7 @@ TrainerObject::~TrainerObject() {
   try {
     worker_->post(JobKind::kExclusive, [trainer = std::move(trainer_)] {});
   } catch (const std::exception&) {
-    // No memory for the job: then it goes here after all.
+    trainer_.reset();  // no memory for the job: then here after all
   }
 }
 

@@ -18,7 +18,7 @@ Normalization::Normalization(const ModelConfig& config, c10::Device device) {
 
 at::Tensor Normalization::apply(const at::Tensor& images) const {
   if (images.scalar_type() != at::kByte) return images.to(at::kFloat);
-  at::Tensor scaled = images.to(at::kFloat).div_(255.0);
+  const at::Tensor scaled = images.to(at::kFloat).div_(255.0);
   return mean_.defined() ? scaled.sub_(mean_).div_(std_) : scaled;
 }
 
