@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/runtime/cuda_switches.h"
+#include "core/runtime/failure.h"
 #include "core/train/out_of_memory.h"
 
 #ifdef DENSENET_CUDA
@@ -161,15 +162,9 @@ at::Tensor StepGraphs::run(const std::string& key, const std::vector<at::Tensor>
 at::Tensor StepGraphs::give_up(const std::exception_ptr& failure, const std::vector<at::Tensor>& inputs,
                                const std::vector<at::Tensor>& parameters, const Passes& passes) {
   cannot_record_ = true;
-  try {
-    std::rethrow_exception(failure);
-  } catch (const c10::Error& error) {
-    TORCH_WARN(
-        "libtorch-densenet: a training step could not be recorded as a CUDA graph: ", error.what_without_backtrace(),
-        " Steps run kernel by kernel instead, which is slower where they are small.");
-  } catch (const std::exception& error) {
-    TORCH_WARN("libtorch-densenet: a training step could not be recorded as a CUDA graph: ", error.what());
-  }
+  TORCH_WARN(
+      "libtorch-densenet: a training step could not be recorded as a CUDA graph: ", describe_failure(failure).message,
+      " Steps run kernel by kernel instead, which is slower where they are small.");
   for (const at::Tensor& parameter : parameters) parameter.mutable_grad().reset();
   return passes(inputs);
 }
