@@ -103,6 +103,24 @@ __device__ __forceinline__ void write(T* row, int64_t channel, const Pack<T, kWi
 /// How many rows a thread reads before it works on the first of them: what it waits for comes all at once.
 constexpr int kAtOnce = 4;
 
+/// Goes over a thread's rows, kRows at a time: calls `fetch(item, row)` for each of them, and then `work(item, row)`.
+template <int kRows, class Fetch, class Work>
+__device__ __forceinline__ void for_rows(const Place& place, const Fetch& fetch, const Work& work) {
+  const int64_t end = place.within ? place.end : 0;
+  for (int64_t first = place.first; first < end; first += kRows * place.step) {
+    DENSENET_UNROLL
+    for (int item = 0; item < kRows; ++item) {
+      const int64_t row = first + item * place.step;
+      if (row < end) fetch(item, row);
+    }
+    DENSENET_UNROLL
+    for (int item = 0; item < kRows; ++item) {
+      const int64_t row = first + item * place.step;
+      if (row < end) work(item, row);
+    }
+  }
+}
+
 /// The values of a thread's own channels; whatever where it has none.
 template <int kWidth>
 struct Constants {

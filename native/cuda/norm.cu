@@ -13,25 +13,18 @@ __global__ void __launch_bounds__(kThreads) norm_relu_kernel(const DensenetNormR
   if (!place.within) return;
   const Constants<kWidth> scale(task.scale, place);
   const Constants<kWidth> shift(task.shift, place);
-  for (int64_t first = place.first; first < place.end; first += kAtOnce * place.step) {
-    Pack<T, kWidth> packs[kAtOnce];
+  Pack<T, kWidth> packs[kAtOnce];
+  const auto fetch = [&](int item, int64_t row) {
+    packs[item] = read<kWidth>(static_cast<const T*>(task.x) + row * task.ldx, place.channel);
+  };
+  for_rows<kAtOnce>(place, fetch, [&](int item, int64_t row) {
     DENSENET_UNROLL
-    for (int item = 0; item < kAtOnce; ++item) {
-      const int64_t row = first + item * place.step;
-      if (row < place.end) packs[item] = read<kWidth>(static_cast<const T*>(task.x) + row * task.ldx, place.channel);
+    for (int lane = 0; lane < kWidth; ++lane) {
+      const float value = scale[lane] * to_float(packs[item].values[lane]) + shift[lane];
+      packs[item].values[lane] = from_float<T>(value > 0.0F ? value : 0.0F);
     }
-    DENSENET_UNROLL
-    for (int item = 0; item < kAtOnce; ++item) {
-      const int64_t row = first + item * place.step;
-      if (row >= place.end) break;
-      DENSENET_UNROLL
-      for (int lane = 0; lane < kWidth; ++lane) {
-        const float value = scale[lane] * to_float(packs[item].values[lane]) + shift[lane];
-        packs[item].values[lane] = from_float<T>(value > 0.0F ? value : 0.0F);
-      }
-      write<kWidth>(static_cast<T*>(task.out) + row * task.ldo, place.channel, packs[item]);
-    }
-  }
+    write<kWidth>(static_cast<T*>(task.out) + row * task.ldo, place.channel, packs[item]);
+  });
 }
 
 /// Images of which each 2 × 2 pixels are one, pixel by pixel. 32 bits hold any matrix's rows, and divide fast.
@@ -107,40 +100,31 @@ __global__ void __launch_bounds__(kThreads)
   const Constants<kWidth> mean(task.mean, place);
   float sum_g[kWidth] = {};
   float sum_gx[kWidth] = {};
-  const int64_t end = place.within ? place.end : 0;
-  for (int64_t first = place.first; first < end; first += kRows * place.step) {
-    Pack<T, kWidth> dy[kRows];
-    Pack<T, kWidth> x[kRows];
-    Pack<T, kWidth> gradient[kRows];
-    DENSENET_UNROLL
-    for (int item = 0; item < kRows; ++item) {
-      const int64_t row = first + item * place.step;
-      if (row >= end) break;
-      const int64_t source = kPooled ? halved.target_of(row) : row;
-      dy[item] = source < 0 ? Pack<T, kWidth>{}
-                            : read<kWidth>(static_cast<const T*>(task.dy) + source * task.ldy, place.channel);
-      x[item] = read<kWidth>(static_cast<const T*>(task.x) + row * task.ldx, place.channel);
-      if (task.accumulate != 0) {
-        gradient[item] = read<kWidth>(static_cast<const T*>(task.gradient) + row * task.ldg, place.channel);
-      }
+  Pack<T, kWidth> dy[kRows];
+  Pack<T, kWidth> x[kRows];
+  Pack<T, kWidth> gradient[kRows];
+  const auto fetch = [&](int item, int64_t row) {
+    const int64_t source = kPooled ? halved.target_of(row) : row;
+    dy[item] = source < 0 ? Pack<T, kWidth>{}
+                          : read<kWidth>(static_cast<const T*>(task.dy) + source * task.ldy, place.channel);
+    x[item] = read<kWidth>(static_cast<const T*>(task.x) + row * task.ldx, place.channel);
+    if (task.accumulate != 0) {
+      gradient[item] = read<kWidth>(static_cast<const T*>(task.gradient) + row * task.ldg, place.channel);
     }
+  };
+  for_rows<kRows>(place, fetch, [&](int item, int64_t row) {
     DENSENET_UNROLL
-    for (int item = 0; item < kRows; ++item) {
-      const int64_t row = first + item * place.step;
-      if (row >= end) break;
-      DENSENET_UNROLL
-      for (int lane = 0; lane < kWidth; ++lane) {
-        const float value = to_float(x[item].values[lane]);
-        const float given = to_float(dy[item].values[lane]) * (kPooled ? 0.25F : 1.0F);
-        const float g = scale[lane] * value + shift[lane] > 0.0F ? given : 0.0F;
-        sum_g[lane] += g;
-        sum_gx[lane] += g * (value - mean[lane]);
-        const float before = task.accumulate != 0 ? to_float(gradient[item].values[lane]) : 0.0F;
-        gradient[item].values[lane] = from_float<T>(before + scale[lane] * g);
-      }
-      write<kWidth>(static_cast<T*>(task.gradient) + row * task.ldg, place.channel, gradient[item]);
+    for (int lane = 0; lane < kWidth; ++lane) {
+      const float value = to_float(x[item].values[lane]);
+      const float given = to_float(dy[item].values[lane]) * (kPooled ? 0.25F : 1.0F);
+      const float g = scale[lane] * value + shift[lane] > 0.0F ? given : 0.0F;
+      sum_g[lane] += g;
+      sum_gx[lane] += g * (value - mean[lane]);
+      const float before = task.accumulate != 0 ? to_float(gradient[item].values[lane]) : 0.0F;
+      gradient[item].values[lane] = from_float<T>(before + scale[lane] * g);
     }
-  }
+    write<kWidth>(static_cast<T*>(task.gradient) + row * task.ldg, place.channel, gradient[item]);
+  });
   const int own = threadIdx.y * blockDim.x + threadIdx.x;
   DENSENET_UNROLL
   for (int lane = 0; lane < kWidth; ++lane) {
@@ -169,32 +153,24 @@ __global__ void __launch_bounds__(kThreads) correct_kernel(const DensenetCorrect
   const Constants<kWidth> p(task.p, place);
   const Constants<kWidth> q(task.q, place);
   const Constants<kWidth> mean(task.mean, place);
-  for (int64_t first = place.first; first < place.end; first += kAtOnce * place.step) {
-    Pack<T, kWidth> gradient[kAtOnce];
-    Pack<T, kWidth> x[kAtOnce];
+  Pack<T, kWidth> gradient[kAtOnce];
+  Pack<T, kWidth> x[kAtOnce];
+  const auto fetch = [&](int item, int64_t row) {
+    gradient[item] = read<kWidth>(static_cast<const T*>(task.gradient) + row * task.ldg, place.channel);
+    x[item] = read<kWidth>(static_cast<const T*>(task.x) + row * task.ldx, place.channel);
+  };
+  for_rows<kAtOnce>(place, fetch, [&](int item, int64_t row) {
     DENSENET_UNROLL
-    for (int item = 0; item < kAtOnce; ++item) {
-      const int64_t row = first + item * place.step;
-      if (row >= place.end) break;
-      gradient[item] = read<kWidth>(static_cast<const T*>(task.gradient) + row * task.ldg, place.channel);
-      x[item] = read<kWidth>(static_cast<const T*>(task.x) + row * task.ldx, place.channel);
-    }
-    DENSENET_UNROLL
-    for (int item = 0; item < kAtOnce; ++item) {
-      const int64_t row = first + item * place.step;
-      if (row >= place.end) break;
-      DENSENET_UNROLL
-      for (int lane = 0; lane < kWidth; ++lane) {
-        float value =
-            to_float(gradient[item].values[lane]) + p[lane] + q[lane] * (to_float(x[item].values[lane]) - mean[lane]);
-        if (task.keep != nullptr) {
-          value = task.keep[row * task.channels + place.channel + lane] != 0 ? value * task.keep_scale : 0.0F;
-        }
-        gradient[item].values[lane] = from_float<T>(value);
+    for (int lane = 0; lane < kWidth; ++lane) {
+      float value =
+          to_float(gradient[item].values[lane]) + p[lane] + q[lane] * (to_float(x[item].values[lane]) - mean[lane]);
+      if (task.keep != nullptr) {
+        value = task.keep[row * task.channels + place.channel + lane] != 0 ? value * task.keep_scale : 0.0F;
       }
-      write<kWidth>(static_cast<T*>(task.out) + row * task.ldo, place.channel, gradient[item]);
+      gradient[item].values[lane] = from_float<T>(value);
     }
-  }
+    write<kWidth>(static_cast<T*>(task.out) + row * task.ldo, place.channel, gradient[item]);
+  });
 }
 
 }  // namespace

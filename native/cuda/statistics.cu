@@ -18,39 +18,31 @@ __global__ void __launch_bounds__(kThreads) measure_kernel(const DensenetMeasure
   float count = 0.0F;
   float mean[kWidth] = {};
   float deviation[kWidth] = {};
-  const int64_t end = place.within ? place.end : 0;
-  for (int64_t first = place.first; first < end; first += kAtOnce * place.step) {
-    Pack<T, kWidth> packs[kAtOnce];
-    DENSENET_UNROLL
-    for (int item = 0; item < kAtOnce; ++item) {
-      const int64_t row = first + item * place.step;
-      if (row < end) packs[item] = read<kWidth>(static_cast<const T*>(task.x) + row * task.ldx, place.channel);
-    }
-    DENSENET_UNROLL
-    for (int item = 0; item < kAtOnce; ++item) {
-      const int64_t row = first + item * place.step;
-      if (row >= end) break;
-      Pack<T, kWidth>& pack = packs[item];
-      if (task.keep != nullptr) {
-        const uint8_t* keep = task.keep + row * task.channels + place.channel;
-        DENSENET_UNROLL
-        for (int lane = 0; lane < kWidth; ++lane) {
-          const float kept = keep[lane] != 0 ? to_float(pack.values[lane]) * task.keep_scale : 0.0F;
-          pack.values[lane] = from_float<T>(kept);
-        }
-      }
-      if (task.out != nullptr) write<kWidth>(static_cast<T*>(task.out) + row * task.ldo, place.channel, pack);
-      count += 1.0F;
-      const float share = 1.0F / count;
+  Pack<T, kWidth> packs[kAtOnce];
+  const auto fetch = [&](int item, int64_t row) {
+    packs[item] = read<kWidth>(static_cast<const T*>(task.x) + row * task.ldx, place.channel);
+  };
+  for_rows<kAtOnce>(place, fetch, [&](int item, int64_t row) {
+    Pack<T, kWidth>& pack = packs[item];
+    if (task.keep != nullptr) {
+      const uint8_t* keep = task.keep + row * task.channels + place.channel;
       DENSENET_UNROLL
       for (int lane = 0; lane < kWidth; ++lane) {
-        const float value = to_float(pack.values[lane]);
-        const float difference = value - mean[lane];
-        mean[lane] += difference * share;
-        deviation[lane] += difference * (value - mean[lane]);
+        const float kept = keep[lane] != 0 ? to_float(pack.values[lane]) * task.keep_scale : 0.0F;
+        pack.values[lane] = from_float<T>(kept);
       }
     }
-  }
+    if (task.out != nullptr) write<kWidth>(static_cast<T*>(task.out) + row * task.ldo, place.channel, pack);
+    count += 1.0F;
+    const float share = 1.0F / count;
+    DENSENET_UNROLL
+    for (int lane = 0; lane < kWidth; ++lane) {
+      const float value = to_float(pack.values[lane]);
+      const float difference = value - mean[lane];
+      mean[lane] += difference * share;
+      deviation[lane] += difference * (value - mean[lane]);
+    }
+  });
   // One thread a channel merges what the threads one below the other found, in their order.
   const int own = threadIdx.y * blockDim.x + threadIdx.x;
   counts[own] = count;
